@@ -1,0 +1,55 @@
+import type { Envelope, MessageId, NewMessage, Settled, Work } from "./message.ts";
+
+/**
+ * The durable queue, in words. A recipient is pending (due at a time), claimed (in memory only: forgotten when the process dies), held,
+ * or settled for good (delivered, failed). A message leaves the store when its last recipient is settled for good.
+ * Whatever `commit`, `add` or `settle` resolved for survives kill -9 and power loss.
+ */
+export interface Store {
+  /** Begins a message whose content arrives in pieces. */
+  begin(): MessageWriter;
+  /** Messages made by ourselves (DSNs), content at hand. */
+  add(message: NewMessage, content: Buffer): Promise<void>;
+  /**
+   * Takes due, unclaimed recipients, oldest due first, at most `limit` works; destinations in `exclude` are passed over.
+   * Recipients of one message and destination come as one Work.
+   */
+  claim(request: { now: number; limit: number; exclude: ReadonlySet<string> }): Promise<readonly Work[]>;
+  /** Content in chunks. Rejects with a StoreError when it cannot be read in full. */
+  content(id: MessageId): AsyncIterable<Buffer>;
+  /**
+   * Ends a claim: records what became of each recipient, and stores `generated` messages (DSNs) in the same transaction, so that a
+   * recipient is failed if and only if its DSN is queued.
+   */
+  settle(work: Work, settled: readonly Settled[], generated: readonly { message: NewMessage; content: Buffer }[]): Promise<void>;
+  /** Ends a claim without an attempt (drain, or no free connection); the recipients are due as before. */
+  release(work: Work): void;
+  /** When the next unclaimed recipient is due; undefined: none is waiting. */
+  nextDueAt(): Promise<number | undefined>;
+  counts(): Promise<QueueCounts>;
+  /** Called after each commit or add, and after release: there may be something due. */
+  onWork(listener: () => void): void;
+  /** Whether a message could be stored now; the text says what is wrong and what to do. */
+  health(): Promise<{ kind: "writable" } | { kind: "unwritable"; reason: string }>;
+  close(): Promise<void>;
+}
+
+export interface MessageWriter {
+  /** Resolves when more may be written (back-pressure). Rejects with a StoreError (kind "full" when the disk is). */
+  write(chunk: Buffer): Promise<void>;
+  /** Durable when it resolves. Rejects with a StoreError, and then nothing of the message stays. */
+  commit(envelope: Omit<Envelope, "size">, recipients: NewMessage["recipients"]): Promise<void>;
+  abort(): void;
+}
+
+/** Messages by state: `active` are claimed now, `incoming` never tried, `deferred` tried and waiting, `held` by the operator. */
+export type QueueCounts = { incoming: number; active: number; deferred: number; held: number; oldestAcceptedAt?: number };
+
+export class StoreError extends Error {
+  readonly kind: "full" | "io" | "corrupt" | "closed";
+  constructor(kind: StoreError["kind"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+    this.name = "StoreError";
+  }
+}
