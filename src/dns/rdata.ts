@@ -1,4 +1,6 @@
 import type { DomainName } from "./name.ts";
+import { layoutOf, readFields } from "./rdataLayout.ts";
+import { WireReader } from "./wireReader.ts";
 
 export type MxData = { preference: number; exchange: DomainName };
 export type TlsaData = { usage: number; selector: number; matchingType: number; data: Buffer };
@@ -12,3 +14,106 @@ export type RecordData = {
   TXT: readonly Buffer[];
 };
 export type LookupType = keyof RecordData;
+
+export type MalformedRdata = { kind: "malformed"; reason: string };
+
+/** RFC 1035 §3.3.13; times are seconds. */
+export type Soa = {
+  primary: DomainName;
+  responsible: DomainName;
+  serial: number;
+  refresh: number;
+  retry: number;
+  expire: number;
+  minimum: number;
+};
+
+/** Reads one structure from the whole of `rdata` (no compression); what is too short or too long is malformed. */
+export function decodeExactly<T>(rdata: Buffer, read: (reader: WireReader) => T): T | MalformedRdata {
+  const reader = new WireReader(rdata);
+  const value = read(reader);
+  reader.finish();
+  return reader.failure === undefined ? value : { kind: "malformed", reason: reader.failure };
+}
+
+const DECODERS: { [T in LookupType]: (reader: WireReader) => RecordData[T] } = {
+  A: (reader) => reader.octets(4).join("."),
+  AAAA: (reader) => ipv6Text(reader.octets(16)),
+  MX: (reader) => ({ preference: reader.uint16(), exchange: reader.name() }),
+  // RFC 6698 §2.1. Empty association data is well formed here; whether a record is usable is decided in dane/.
+  TLSA: (reader) => ({
+    usage: reader.octet(),
+    selector: reader.octet(),
+    matchingType: reader.octet(),
+    data: Buffer.from(reader.rest()),
+  }),
+  TXT: (reader) => characterStrings(reader),
+};
+
+/** The data of one record of a type that is looked up; RDATA that is not exactly of that form is malformed. */
+export function decodeLookup<T extends LookupType>(type: T, rdata: Buffer): RecordData[T] | MalformedRdata {
+  return decodeExactly<RecordData[T]>(rdata, DECODERS[type]);
+}
+
+/** The name that is all of the RDATA of NS, CNAME, PTR and DNAME. */
+export function decodeTarget(rdata: Buffer): DomainName | MalformedRdata {
+  return decodeExactly(rdata, (reader) => reader.name());
+}
+
+export function decodeSoa(rdata: Buffer): Soa | MalformedRdata {
+  return decodeExactly(rdata, (reader) => ({
+    primary: reader.name(),
+    responsible: reader.name(),
+    serial: reader.uint32(),
+    refresh: reader.uint32(),
+    retry: reader.uint32(),
+    expire: reader.uint32(),
+    minimum: reader.uint32(),
+  }));
+}
+
+/** One or more <character-string>s (RFC 1035 §3.3.14). */
+function characterStrings(reader: WireReader): readonly Buffer[] {
+  const strings: Buffer[] = [];
+  do strings.push(Buffer.from(reader.characterString()));
+  while (reader.remaining > 0);
+  return strings;
+}
+
+/** RFC 5952 §4: the longest run of two or more zero groups becomes `::`, the first of equals; §5 for IPv4-mapped addresses. */
+function ipv6Text(octets: Buffer): string {
+  if (octets.length !== 16) return "::";
+  const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(2 * i));
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return `::ffff:${octets.subarray(12).join(".")}`;
+  const run = longestZeroRun(groups);
+  const hex = groups.map((group) => group.toString(16));
+  if (run.length < 2) return hex.join(":");
+  return `${hex.slice(0, run.start).join(":")}::${hex.slice(run.start + run.length).join(":")}`;
+}
+
+function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 };
+  let length = 0;
+  groups.forEach((group, i) => {
+    length = group === 0 ? length + 1 : 0;
+    if (length > best.length) best = { start: i + 1 - length, length };
+  });
+  return best;
+}
+
+/**
+ * RDATA as it is signed and compared (RFC 4034 §6.2): names in lower case in the types listed there (RFC 6840 §5.1 takes NSEC out).
+ * `rdata` is uncompressed. What is malformed stays as it is: no signature was ever made over another form of it.
+ */
+export function canonicalRdata(type: number, rdata: Buffer): Buffer {
+  const layout = layoutOf(type);
+  if (layout === undefined || !layout.lowerCase) return rdata;
+  const fields = decodeExactly(rdata, (reader) => readFields(reader, layout));
+  if (!Array.isArray(fields)) return rdata;
+  return Buffer.concat(fields.map((field, i) => (layout.fields[i] === "name" ? lowerCaseName(field) : field)));
+}
+
+/** Length octets are below 0x40, letters begin at 0x41: the wire form can be changed octet by octet. */
+function lowerCaseName(wire: Buffer): Buffer {
+  return Buffer.from(wire.map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet)));
+}
