@@ -67,7 +67,9 @@ export type Resolution<R> =
       ttlSeconds: number;
       reasons?: ReasonChain;
     }
-  | { status: "bogus" | "indeterminate"; reasons: ReasonChain; ede?: number };
+  // Two members, so that comparing `status` with both words narrows to what carries an answer.
+  | { status: "bogus"; reasons: ReasonChain; ede?: number }
+  | { status: "indeterminate"; reasons: ReasonChain; ede?: number };
 
 /** The chain in one line, as it stands in logs, DSNs and `explain`. */
 export function reasonText(reasons: ReasonChain): string {
