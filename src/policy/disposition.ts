@@ -1,4 +1,5 @@
 import type { Tlsa } from "../dane/tlsa.ts";
+import { type ReasonChain, reasonText } from "../dnssec/securityStatus.ts";
 import type { EnhancedStatus } from "../smtp/enhancedStatus.ts";
 import type { Reply } from "../smtp/reply.ts";
 
@@ -58,3 +59,133 @@ export type Outcome =
   | { kind: "delivered"; reply: Reply; security: AchievedSecurity }
   | { kind: "deferred"; status: EnhancedStatus; cause: Cause }
   | { kind: "failed"; status: EnhancedStatus; cause: Cause };
+
+/** One recipient after one host: `next` may be tried at a further host now, `final` is what this attempt yields. */
+export type Verdict = { next: "other-host" | "no"; outcome: Outcome };
+
+/**
+ * Whether an unusable look-up is a DNSSEC matter (deferred 4.7.5) or one of reachability (4.4.3). The innermost reason decides: a chain
+ * that broke because a server did not answer is no forgery.
+ */
+export function lookupFailure(reasons: ReasonChain): {
+  cause: "dns" | "dnssec";
+  dane: "bogus" | "lookup-failed";
+  status: EnhancedStatus;
+} {
+  const code = reasons[reasons.length - 1]?.code;
+  const reachability = code === "lookup-failed" || code === "no-trust-anchor";
+  return reachability
+    ? { cause: "dns", dane: "lookup-failed", status: "4.4.3" }
+    : { cause: "dnssec", dane: "bogus", status: "4.7.5" };
+}
+
+/** No host to deliver to: design.md §3's rows for the MX look-up and for addresses. */
+export type Unroutable =
+  | { kind: "lookup"; what: string; reasons: ReasonChain }
+  | { kind: "noSuchDomain"; domain: string }
+  | { kind: "nullMx"; domain: string }
+  | { kind: "noAddress"; domain: string }
+  | { kind: "loop"; domain: string; because: string };
+
+/** RFC 5321 §5.1, RFC 7505 §4.1: what an unroutable destination means for each recipient. A failed look-up never bounces. */
+export function unroutableOutcome(trouble: Unroutable): Outcome {
+  switch (trouble.kind) {
+    case "lookup": {
+      const failure = lookupFailure(trouble.reasons);
+      return {
+        kind: "deferred",
+        status: failure.status,
+        cause: { kind: failure.cause, text: `${trouble.what}: ${reasonText(trouble.reasons)}` },
+      };
+    }
+    case "noSuchDomain":
+      return {
+        kind: "failed",
+        status: "5.1.2",
+        cause: { kind: "no-such-domain", text: `the domain ${trouble.domain} does not exist` },
+      };
+    case "nullMx":
+      return {
+        kind: "failed",
+        status: "5.1.10",
+        cause: { kind: "null-mx", text: `the domain ${trouble.domain} does not accept mail (null MX)` },
+      };
+    case "noAddress":
+      return {
+        kind: "failed",
+        status: "5.4.4",
+        cause: { kind: "no-address", text: `no mail host of ${trouble.domain} has an address` },
+      };
+    case "loop":
+      return {
+        kind: "failed",
+        status: "5.4.6",
+        cause: { kind: "loop", text: `mail for ${trouble.domain} would loop: ${trouble.because}` },
+      };
+    default:
+      return trouble satisfies never;
+  }
+}
+
+/** Where a connection ended before a transaction could begin. */
+export type SessionStage =
+  | "connect"
+  | "greeting"
+  | "ehlo"
+  | "starttls-missing"
+  | "starttls-refused"
+  | "handshake"
+  | "verify"
+  | "auth";
+
+/**
+ * A session that did not come about is always deferred (RFC 7672 §2.2: next server or delayed delivery), also where the greeting was 5yz:
+ * that speaks of the host, not of the recipient.
+ */
+export function sessionOutcome(stage: SessionStage, cause: Omit<Cause, "kind">): Outcome {
+  switch (stage) {
+    case "connect":
+      return { kind: "deferred", status: "4.4.1", cause: { ...cause, kind: "connect" } };
+    case "greeting":
+    case "ehlo":
+      return { kind: "deferred", status: "4.4.2", cause: { ...cause, kind: cause.reply === undefined ? "connect" : "reply" } };
+    case "starttls-missing":
+    case "starttls-refused":
+      return { kind: "deferred", status: "4.7.4", cause: { ...cause, kind: "tls-policy" } };
+    case "handshake":
+      return { kind: "deferred", status: "4.7.5", cause: { ...cause, kind: "tls-handshake" } };
+    case "verify":
+    case "auth":
+      return { kind: "deferred", status: "4.7.5", cause: { ...cause, kind: "tls-policy" } };
+    default:
+      return stage satisfies never;
+  }
+}
+
+/** The end of the lifetime: the recipient fails with the code of its last cause (design.md §2). */
+export function expiredOutcome(last: Extract<Outcome, { kind: "deferred" }>, lifetimeHours: number): Outcome {
+  const text = `given up after ${lifetimeHours} hours; at the last attempt: ${last.cause.text}`;
+  return { kind: "failed", status: last.status, cause: { ...last.cause, text } };
+}
+
+/** Which of several hosts' troubles tells an operator most; security first, silence last. */
+const CAUSE_RANK: Record<CauseKind, number> = {
+  "tls-policy": 0,
+  dnssec: 1,
+  reply: 2,
+  capability: 3,
+  "tls-handshake": 4,
+  dns: 5,
+  local: 6,
+  connect: 7,
+  "no-such-domain": 8,
+  "null-mx": 8,
+  "no-address": 8,
+  loop: 8,
+  lifetime: 8,
+};
+
+/** Whether `candidate` says more than `current` about why a recipient had to wait. */
+export function tellsMore(candidate: Cause, current: Cause): "yes" | "no" {
+  return CAUSE_RANK[candidate.kind] < CAUSE_RANK[current.kind] ? "yes" : "no";
+}

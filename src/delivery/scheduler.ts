@@ -1,0 +1,149 @@
+import type { Clock } from "../clock.ts";
+import type { Work } from "../spool/message.ts";
+import type { Store } from "../spool/store.ts";
+
+/**
+ * Which due work runs now.
+ *
+ * A work is due in the store; claimed: taken out for one attempt; running: its attempt is under way; then it is settled (recorded) or
+ * released (as if never claimed). Claims live in memory only, so a crash makes all of them due again. Only what runs is in memory.
+ *
+ *   due --claim--> running --attempt--> settling --store.settle--> (gone, or due later)
+ *    ^                |                     |
+ *    +----release-----+                     +-- store failed: try again, never forget that the peer has said 250
+ */
+export type SchedulerOptions = {
+  store: Store;
+  clock: Clock;
+  /** One delivery attempt and the record of it; rejects only when the store could not record, or on a bug. */
+  run: (work: Work) => Promise<void>;
+  maxConnections: number;
+  maxConnectionsPerDestination: number;
+  onError: (error: unknown) => void;
+};
+
+/** Asked for at once, so that one claim does not take more than can be started soon. */
+const CLAIM_BATCH = 50;
+/** With nothing known to be due, the store is asked again after this; a wake-up may have been missed across processes. */
+const IDLE_POLL_MILLISECONDS = 60_000;
+const MIN_POLL_MILLISECONDS = 10;
+const SATURATED_POLL_MILLISECONDS = 500;
+/** After the store failed to hand out work. */
+const STORE_FAILURE_MILLISECONDS = 5_000;
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #running = new Map<string, number>();
+  #total = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #state: "idle" | "running" | "stopping" = "idle";
+  #pumping = false;
+  #again = false;
+  #drained: (() => void) | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#state = "running";
+    this.#options.store.onWork(() => this.#wake());
+    this.#wake();
+  }
+
+  /** Begins nothing new; resolves when every running attempt has ended and is recorded. */
+  async stop(): Promise<void> {
+    this.#state = "stopping";
+    clearTimeout(this.#timer);
+    if (this.#total === 0 && !this.#pumping) return;
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
+  }
+
+  get active(): number {
+    return this.#total;
+  }
+
+  /** Several wake-ups during one pump make one more pump, not several. */
+  #wake(): void {
+    if (this.#pumping) {
+      this.#again = true;
+      return;
+    }
+    if (this.#state !== "running") return;
+    this.#pumping = true;
+    this.#pump()
+      .catch((error: unknown) => {
+        this.#options.onError(error);
+        this.#sleep(STORE_FAILURE_MILLISECONDS);
+      })
+      .finally(() => {
+        this.#pumping = false;
+        const again = this.#again;
+        this.#again = false;
+        this.#finishIfDrained();
+        if (again) this.#wake();
+      });
+  }
+
+  async #pump(): Promise<void> {
+    const { store, clock, maxConnections } = this.#options;
+    clearTimeout(this.#timer);
+    while (this.#state === "running") {
+      const free = maxConnections - this.#total;
+      // Without a free connection the end of any attempt wakes us.
+      if (free <= 0) return;
+      const works = await store.claim({ now: clock.now(), limit: Math.min(free, CLAIM_BATCH), exclude: this.#saturated() });
+      if (works.length === 0) break;
+      for (const work of works) this.#begin(work);
+    }
+    const next = await store.nextDueAt();
+    const wait = next === undefined ? IDLE_POLL_MILLISECONDS : next - clock.now();
+    // What is due but saturated is woken by the end of an attempt, not by asking the store again and again.
+    const least = this.#running.size === 0 ? MIN_POLL_MILLISECONDS : SATURATED_POLL_MILLISECONDS;
+    this.#sleep(Math.min(Math.max(wait, least), IDLE_POLL_MILLISECONDS));
+  }
+
+  #sleep(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    if (this.#state !== "running") return;
+    this.#timer = setTimeout(() => this.#wake(), milliseconds);
+  }
+
+  #saturated(): ReadonlySet<string> {
+    const limit = this.#options.maxConnectionsPerDestination;
+    return new Set([...this.#running].filter(([, count]) => count >= limit).map(([destination]) => destination));
+  }
+
+  #begin(work: Work): void {
+    const count = this.#running.get(work.destination) ?? 0;
+    // One claim may bring more of a destination than fits: what is over goes back, and `exclude` keeps it there.
+    if (this.#state !== "running" || count >= this.#options.maxConnectionsPerDestination) {
+      this.#options.store.release(work);
+      return;
+    }
+    this.#running.set(work.destination, count + 1);
+    this.#total += 1;
+    this.#options
+      .run(work)
+      .catch((error: unknown) => {
+        // The claim stays: what the peer took must not be sent again while this process lives (design.md §5).
+        this.#options.onError(error);
+      })
+      .finally(() => this.#ended(work.destination));
+  }
+
+  #ended(destination: string): void {
+    const count = (this.#running.get(destination) ?? 1) - 1;
+    if (count === 0) this.#running.delete(destination);
+    else this.#running.set(destination, count);
+    this.#total -= 1;
+    if (this.#state === "running") this.#wake();
+    this.#finishIfDrained();
+  }
+
+  #finishIfDrained(): void {
+    if (this.#state === "stopping" && this.#total === 0 && !this.#pumping) this.#drained?.();
+  }
+}
