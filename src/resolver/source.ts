@@ -7,8 +7,19 @@ import type { DomainName } from "../dns/name.ts";
  * `DS` is answered by the parent side of the cut.
  */
 export interface Source {
-  ask(name: DomainName, type: number): Promise<SourceAnswer>;
+  ask(name: DomainName, type: number, options?: AskOptions): Promise<SourceAnswer>;
 }
 
-/** `failed`: nobody gave a usable answer in time (SERVFAIL, REFUSED, timeout, malformed, lame); never taken as absence. */
-export type SourceAnswer = { kind: "message"; message: Message } | { kind: "failed"; reason: string };
+export type AskOptions = {
+  /**
+   * Servers (`from` of earlier answers) whose answer to this question did not validate. Others are asked instead; the result is
+   * `failed` when there is none. A source with a single upstream may ignore it: the validator bounds how often it asks again.
+   */
+  avoid?: ReadonlySet<string>;
+};
+
+/**
+ * `failed`: nobody gave a usable answer in time (SERVFAIL, REFUSED, timeout, malformed, lame); never taken as absence.
+ * `from` names the server that a message came from, for `avoid`.
+ */
+export type SourceAnswer = { kind: "message"; message: Message; from?: string } | { kind: "failed"; reason: string };
