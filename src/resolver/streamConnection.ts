@@ -1,8 +1,8 @@
 import { connect, isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls } from "node:tls";
 import type { Random } from "../clock.ts";
-import { decodeMessage, encodeQuery, type Message } from "../dns/message.ts";
-import { answersQuery, sameTransaction } from "./transaction.ts";
+import { decodeHead, decodeMessage, encodeQuery, isMalformed, type Message } from "../dns/message.ts";
+import { answersQuery } from "./transaction.ts";
 import type { ExchangeResult, Query, ServerAddress } from "./transport.ts";
 
 /**
@@ -18,7 +18,7 @@ const CONNECT_MILLISECONDS = 5_000;
 
 type StreamOptions = { random: Random; idleMilliseconds: number; tlsAuthorities?: readonly string[] };
 type StreamResult = { kind: "response"; message: Message } | Exclude<ExchangeResult, { kind: "response" }>;
-type Waiting = { sent: Buffer; query: Query; finish: (result: StreamResult) => void };
+type Waiting = { query: Query; finish: (result: StreamResult) => void };
 
 /** The connections that are open, by server. */
 export class StreamConnections {
@@ -109,7 +109,7 @@ class StreamConnection {
         },
         Math.max(0, timeoutMilliseconds),
       );
-      this.#waiting.set(id, { sent: wire, query, finish });
+      this.#waiting.set(id, { query, finish });
       const length = Buffer.alloc(LENGTH_OCTETS);
       length.writeUInt16BE(wire.length);
       // RFC 7766 §8: length and message in one write.
@@ -153,17 +153,17 @@ class StreamConnection {
   }
 
   #judge(wire: Buffer): void {
-    const waiting = wire.length < LENGTH_OCTETS ? undefined : this.#waiting.get(wire.readUInt16BE(0));
-    if (waiting === undefined || !sameTransaction(waiting.sent, wire)) {
+    const head = decodeHead(wire);
+    const waiting = isMalformed(head) ? undefined : this.#waiting.get(head.id);
+    if (isMalformed(head) || waiting === undefined || !answersQuery(head, head.id, waiting.query)) {
       this.#unasked += 1;
       if (this.#unasked > MAX_UNASKED_MESSAGES) this.end("answers to nothing that was asked");
       return;
     }
     const message = decodeMessage(wire);
-    if ("kind" in message) waiting.finish(message);
+    if (isMalformed(message)) waiting.finish(message);
     else if (message.truncated) waiting.finish({ kind: "malformed", reason: `${this.#label()}: truncated over a stream` });
-    else if (answersQuery(message, waiting.query)) waiting.finish({ kind: "response", message });
-    else waiting.finish({ kind: "malformed", reason: `${this.#label()}: answer to another question` });
+    else waiting.finish({ kind: "response", message });
   }
 }
 

@@ -1,8 +1,8 @@
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import type { Random } from "../clock.ts";
-import { decodeMessage, encodeQuery, type Message } from "../dns/message.ts";
-import { answersQuery, isTruncated, sameTransaction } from "./transaction.ts";
+import { decodeHead, decodeMessage, encodeQuery, isMalformed, type Message } from "../dns/message.ts";
+import { answersQuery } from "./transaction.ts";
 import type { ExchangeResult, Query, ServerAddress } from "./transport.ts";
 
 type DatagramLimits = { timeoutMilliseconds: number; retransmitMilliseconds: number; random: Random };
@@ -39,7 +39,7 @@ export function exchangeDatagrams(server: ServerAddress, query: Query, limits: D
       again = setTimeout(() => send(wait * 2), wait);
     };
     socket.on("message", (datagram) => {
-      const judged = judgeDatagram(wire, query, datagram);
+      const judged = judgeDatagram(id, query, datagram);
       if (judged !== undefined) finish(judged);
     });
     socket.on("error", (error) => finish({ kind: "unreachable", reason: `UDP to ${server.address}: ${error.message}` }));
@@ -51,11 +51,11 @@ export function exchangeDatagrams(server: ServerAddress, query: Query, limits: D
 }
 
 /** What a datagram means for the query; undefined: it is not the answer to it, and is ignored. */
-function judgeDatagram(sent: Buffer, query: Query, datagram: Buffer): DatagramResult | undefined {
-  if (!sameTransaction(sent, datagram)) return undefined;
-  // Some servers cut a record in the middle: TC is looked at before the message is decoded.
-  if (isTruncated(datagram)) return { kind: "truncated" };
+function judgeDatagram(id: number, query: Query, datagram: Buffer): DatagramResult | undefined {
+  const head = decodeHead(datagram);
+  if (isMalformed(head) || !answersQuery(head, id, query)) return undefined;
+  // Some servers cut a record in the middle: TC is looked at before the rest is decoded.
+  if (head.truncated) return { kind: "truncated" };
   const message = decodeMessage(datagram);
-  if ("kind" in message) return message;
-  return answersQuery(message, query) ? { kind: "response", message } : undefined;
+  return isMalformed(message) ? message : { kind: "response", message };
 }
