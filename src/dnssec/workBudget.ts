@@ -1,0 +1,82 @@
+/**
+ * What one answer may cost before it is judged bogus (CVE-2023-50387 "KeyTrap", CVE-2023-50868 "NSEC3 exhaustion"). Operations are
+ * counted, not time, so that the verdict does not depend on the machine. One budget per answer, shared by all that judges it.
+ */
+export const MAX_SIGNATURE_CHECKS_PER_RRSET = 8;
+/** Checks that failed; what succeeded is honest work. */
+export const MAX_FAILED_SIGNATURE_CHECKS = 16;
+/** All checks: a hostile zone can also sign a thousand records properly. */
+export const MAX_SIGNATURE_CHECKS = 128;
+export const MAX_DS_MISMATCHES = 4;
+export const MAX_NSEC3_HASHES = 128;
+/** Rounds of SHA-1 (iterations + 1 per hash): a denial 20 labels deep at 500 iterations passes. */
+export const MAX_NSEC3_ROUNDS = 12_000;
+export const NSEC3_HASHES_BEFORE_YIELD = 8;
+
+export class WorkBudget {
+  #signatureChecks = 0;
+  #failedSignatureChecks = 0;
+  #dsMismatches = 0;
+  #nsec3Hashes = 0;
+  #nsec3Rounds = 0;
+  #hashesSinceYield = 0;
+  #exhausted: string | undefined;
+
+  /** Which limit was reached, in words; undefined while there is something left. Once reached, the answer is bogus. */
+  get exhausted(): string | undefined {
+    return this.#exhausted;
+  }
+
+  get signatureChecks(): number {
+    return this.#signatureChecks;
+  }
+
+  get nsec3Hashes(): number {
+    return this.#nsec3Hashes;
+  }
+
+  /** Whether one more signature may be checked; counts it as failed until `signatureHeld` says otherwise. */
+  takeSignatureCheck(): boolean {
+    if (this.#failedSignatureChecks >= MAX_FAILED_SIGNATURE_CHECKS) {
+      return this.#exhaust(`${MAX_FAILED_SIGNATURE_CHECKS} signature checks failed`);
+    }
+    if (this.#signatureChecks >= MAX_SIGNATURE_CHECKS) return this.#exhaust(`${MAX_SIGNATURE_CHECKS} signature checks`);
+    this.#signatureChecks += 1;
+    this.#failedSignatureChecks += 1;
+    return true;
+  }
+
+  signatureHeld(): void {
+    this.#failedSignatureChecks -= 1;
+  }
+
+  /** Whether the search among DS and DNSKEY records may go on after one more pair whose digest did not match. */
+  takeDsMismatch(): boolean {
+    if (this.#dsMismatches >= MAX_DS_MISMATCHES) return this.#exhaust(`${MAX_DS_MISMATCHES} DS digests that did not match`);
+    this.#dsMismatches += 1;
+    return true;
+  }
+
+  /** Whether one more NSEC3 hash of so many iterations may be computed. */
+  takeNsec3Hash(iterations: number): boolean {
+    if (this.#nsec3Hashes >= MAX_NSEC3_HASHES) return this.#exhaust(`${MAX_NSEC3_HASHES} NSEC3 hashes`);
+    if (this.#nsec3Rounds + iterations + 1 > MAX_NSEC3_ROUNDS)
+      return this.#exhaust(`${MAX_NSEC3_ROUNDS} rounds of NSEC3 hashing`);
+    this.#nsec3Hashes += 1;
+    this.#nsec3Rounds += iterations + 1;
+    this.#hashesSinceYield += 1;
+    return true;
+  }
+
+  /** Whether the caller should let others run before it goes on; asking clears it. */
+  takeYield(): boolean {
+    if (this.#hashesSinceYield < NSEC3_HASHES_BEFORE_YIELD) return false;
+    this.#hashesSinceYield = 0;
+    return true;
+  }
+
+  #exhaust(limit: string): false {
+    this.#exhausted ??= limit;
+    return false;
+  }
+}
