@@ -1,0 +1,66 @@
+import { endpointText } from "./address.ts";
+import type { Config } from "./schema.ts";
+
+/** What no setting violates alone, but several do together. `keys`: the settings it is about, the one to blame first. */
+export type Inconsistency = { keys: readonly [string, ...string[]]; message: string };
+
+/** Reads a file that a setting names; `unreadable` says why it cannot be. */
+export type ReadFile = (
+  path: string,
+) => { kind: "text"; text: string } | { kind: "missing" } | { kind: "unreadable"; reason: string };
+
+export function inconsistencies(config: Config, readFile: ReadFile): readonly Inconsistency[] {
+  return [
+    ...retryTimes(config),
+    ...connectionLimits(config),
+    ...listeners(config),
+    ...upstreams(config),
+    ...namedFiles(config, readFile),
+  ];
+}
+
+function retryTimes({ delivery: { retry } }: Config): Inconsistency[] {
+  if (retry.initialSeconds <= retry.maximumSeconds) return [];
+  return [
+    {
+      keys: ["delivery.retry.initialSeconds", "delivery.retry.maximumSeconds"],
+      message: `is ${retry.initialSeconds}, more than delivery.retry.maximumSeconds (${retry.maximumSeconds})`,
+    },
+  ];
+}
+
+function connectionLimits({ delivery }: Config): Inconsistency[] {
+  if (delivery.maxConnectionsPerDestination <= delivery.maxConnections) return [];
+  return [
+    {
+      keys: ["delivery.maxConnectionsPerDestination", "delivery.maxConnections"],
+      message: `is ${delivery.maxConnectionsPerDestination}, more than delivery.maxConnections (${delivery.maxConnections})`,
+    },
+  ];
+}
+
+function listeners({ admin, submission }: Config): Inconsistency[] {
+  const own = endpointText(admin.listen);
+  if (!submission.listen.some((endpoint) => endpointText(endpoint) === own)) return [];
+  return [{ keys: ["admin.listen", "submission.listen"], message: `is ${own}, which submission.listen has too` }];
+}
+
+function upstreams({ resolver }: Config): Inconsistency[] {
+  if (resolver.mode !== "forward" || resolver.upstreams.length > 0) return [];
+  return [{ keys: ["resolver.upstreams", "resolver.mode"], message: "is empty, so resolver.mode forward has nobody to ask" }];
+}
+
+function namedFiles({ resolver }: Config, readFile: ReadFile): Inconsistency[] {
+  const named = [
+    { key: "resolver.trustAnchorFile", path: resolver.trustAnchorFile },
+    { key: "resolver.rootHintsFile", path: resolver.rootHintsFile },
+  ];
+  return named.flatMap(({ key, path }): Inconsistency[] => {
+    if (path === undefined) return [];
+    const read = readFile(path);
+    if (read.kind === "text") return [];
+    return [
+      { keys: [key], message: read.kind === "missing" ? `names ${path}, which does not exist` : `names ${path}: ${read.reason}` },
+    ];
+  });
+}

@@ -1,0 +1,75 @@
+import { endpoint, endpointText, network, networkText } from "./address.ts";
+import { DELIVERY_SETTINGS } from "./deliverySettings.ts";
+import { domainName } from "./domain.ts";
+import { RESOLVER_SETTINGS } from "./resolverSettings.ts";
+import { derivedSetting, setting, settingsBelow, type ValuesOf } from "./setting.ts";
+import { choice, integer, list, nonEmpty, problem, shown, textual, value } from "./value.ts";
+
+/**
+ * The table of settings: the parser, `config/relay.yaml`, the reference and the names of environment variables all come from it.
+ * A setting is here if and only if the relay does what it says; every other key is an error.
+ */
+
+const listen = list("ADDRESS:PORT", endpoint, endpointText);
+
+const spool = textual("file:DIRECTORY", (text) => {
+  const directory = /^file:(?!\/\/)(.+)$/.exec(text)?.[1];
+  if (directory !== undefined && !directory.includes("\0"))
+    return value<{ kind: "file"; directory: string }>({ kind: "file", directory });
+  return problem(`must be file:DIRECTORY, not ${shown(text.replace(/:\/\/.*@/, "://***@"))}`);
+});
+
+export const SETTINGS = {
+  hostname: derivedSetting(
+    domainName,
+    "the machine's name",
+    (surroundings) => surroundings.hostname,
+    "The name in EHLO, in Received headers and in delivery status notifications. Other mail servers expect a public name that resolves to this machine.",
+    "relay.example.org",
+  ),
+  submission: {
+    listen: setting(nonEmpty(listen), ["127.0.0.1:2525"], "Addresses that accept mail."),
+    trustedNetworks: setting(
+      list("networks", network, networkText),
+      ["127.0.0.0/8", "::1/128"],
+      "Who may relay. Everybody else is refused with 550 5.7.1.",
+    ),
+    // RFC 5321 §4.5.3.1.7 and .8: at least 64 KiB and 100 recipients.
+    maxMessageBytes: setting(
+      integer(65_536, 1_073_741_824, "octets"),
+      26_214_400,
+      "The largest message taken, announced as SIZE.",
+    ),
+    maxRecipients: setting(integer(100, 100_000), 1000, "Recipients of one message; more are refused with 452 4.5.3."),
+    maxConnections: setting(integer(1, 60_000), 1000, "Connections at a time; more are refused with 421."),
+  },
+  spool: setting(
+    spool,
+    "file:./spool",
+    "Where accepted mail is kept until it is delivered. file:DIRECTORY: embedded, for one process on one disk.",
+  ),
+  resolver: RESOLVER_SETTINGS,
+  delivery: DELIVERY_SETTINGS,
+  admin: {
+    listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez and /readyz."),
+  },
+  log: {
+    level: setting(choice(["debug", "info", "warn", "error"]), "info", "The least level that is logged."),
+    format: setting(
+      choice(["json", "text"]),
+      "json",
+      "One line an event on standard output, as a JSON object or as text for people.",
+    ),
+    recipients: setting(
+      choice(["full", "domain", "hash"]),
+      "full",
+      "How mail addresses stand in the log: in full, as *@domain, or as a hash of the address with its domain.",
+    ),
+  },
+};
+
+/** The configuration in force: what each setting's parser made of it, in the shape of the table. */
+export type Config = ValuesOf<typeof SETTINGS>;
+
+/** Every setting with its key path, in the order of the table. */
+export const KEYED_SETTINGS = settingsBelow(SETTINGS);
