@@ -54,7 +54,8 @@ export class Ledger {
 
   record(recipient: QueuedRecipient, verdict: Verdict, trace: Trace): void {
     const entry = this.#entries.find((candidate) => candidate.recipient.index === recipient.index);
-    if (entry === undefined || entry.state === "closed") throw new Error(`recipient ${recipient.index} is not open in this attempt`);
+    if (entry === undefined || entry.state === "closed")
+      throw new Error(`recipient ${recipient.index} is not open in this attempt`);
     learn(entry, verdict.outcome, trace);
     if (verdict.next === "no") entry.state = "closed";
   }
@@ -79,7 +80,8 @@ function learn(entry: Entry, outcome: Outcome, trace: Trace): void {
     entry.known = { outcome, trace };
     return;
   }
-  const better = tellsMore(outcome.cause, known.outcome.cause) === "yes" ? { outcome, trace } : { outcome: known.outcome, trace: known.trace };
+  const better =
+    tellsMore(outcome.cause, known.outcome.cause) === "yes" ? { outcome, trace } : { outcome: known.outcome, trace: known.trace };
   const other = better.outcome === outcome ? known.outcome : outcome;
   const cause: Cause = { ...better.outcome.cause, text: joined(better.outcome.cause.text, other.cause) };
   entry.known = { outcome: { ...better.outcome, cause }, trace: better.trace };

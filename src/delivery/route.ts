@@ -1,6 +1,6 @@
 import { type DomainName, displayName, isName, parseName } from "../dns/name.ts";
-import { mxOrder } from "../policy/mxOrder.ts";
 import type { Unroutable } from "../policy/disposition.ts";
+import { mxOrder } from "../policy/mxOrder.ts";
 import type { MxSecurity } from "../policy/tlsPolicy.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import { type LookupWord, lookupWord } from "./lookupWord.ts";
@@ -43,15 +43,19 @@ export async function findRoute(destination: string, context: RouteContext): Pro
   const setting = routeFor(destination, context.routes);
   if (setting !== undefined) {
     const hop = parseNextHop(setting.nextHop, context.port);
-    if (hop.kind === "error") return { kind: "unroutable", trouble: { kind: "loop", domain: destination, because: hop.reason }, mxLookup: "not-asked" };
-    if (hop.kind === "address") return { kind: "literal", address: hop.address, port: hop.port, channel: setting.tls, found: "by-route" };
+    if (hop.kind === "error")
+      return { kind: "unroutable", trouble: { kind: "loop", domain: destination, because: hop.reason }, mxLookup: "not-asked" };
+    if (hop.kind === "address")
+      return { kind: "literal", address: hop.address, port: hop.port, channel: setting.tls, found: "by-route" };
     if (hop.kind === "host") return single(hop.name, hop.name, "by-route", "not-asked", hop.port, setting.tls);
     return byMx(hop.name, hop.port, setting.tls, context);
   }
   const literal = parseLiteral(destination);
-  if (literal !== undefined) return { kind: "literal", address: literal, port: context.port, channel: "starttls", found: "by-address" };
+  if (literal !== undefined)
+    return { kind: "literal", address: literal, port: context.port, channel: "starttls", found: "by-address" };
   const domain = parseName(destination);
-  if (!isName(domain)) return { kind: "unroutable", trouble: { kind: "noSuchDomain", domain: destination }, mxLookup: "not-asked" };
+  if (!isName(domain))
+    return { kind: "unroutable", trouble: { kind: "noSuchDomain", domain: destination }, mxLookup: "not-asked" };
   return byMx(domain, context.port, "starttls", context);
 }
 
@@ -70,13 +74,24 @@ async function byMx(domain: DomainName, port: number, channel: "starttls" | "imp
       return single(domain, resolution.name, "implicit", mxLookup, port, channel);
     case "records": {
       const order = mxOrder(resolution.records, context.self, context.random);
-      if (order.kind === "nullMx") return { kind: "unroutable", trouble: { kind: "nullMx", domain: displayName(domain) }, mxLookup };
+      if (order.kind === "nullMx")
+        return { kind: "unroutable", trouble: { kind: "nullMx", domain: displayName(domain) }, mxLookup };
       if (order.kind === "loop") {
         const because = `this relay (${displayName(order.self)}) is its own best mail exchanger`;
         return { kind: "unroutable", trouble: { kind: "loop", domain: displayName(domain), because }, mxLookup };
       }
       const mx = resolution.status;
-      return { kind: "hosts", hosts: order.hosts, mx, found: "by-mx", mxLookup, nextHop: domain, expanded: resolution.name, port, channel };
+      return {
+        kind: "hosts",
+        hosts: order.hosts,
+        mx,
+        found: "by-mx",
+        mxLookup,
+        nextHop: domain,
+        expanded: resolution.name,
+        port,
+        channel,
+      };
     }
     default:
       return resolution satisfies never;
@@ -125,7 +140,8 @@ export type NextHop =
 /** `example.org[:port]` (subject to MX), `[host.example.org][:port]` or `[192.0.2.1][:port]`, `[IPv6:...]` (no MX look-up). */
 export function parseNextHop(text: string, defaultPort: number): NextHop {
   const match = /^(\[[^\]]+\]|[^:[\]]+)(?::([0-9]{1,5}))?$/.exec(text);
-  if (match?.[1] === undefined) return { kind: "error", reason: `next hop ${JSON.stringify(text)} is not host, host:port, [host] or [host]:port` };
+  if (match?.[1] === undefined)
+    return { kind: "error", reason: `next hop ${JSON.stringify(text)} is not host, host:port, [host] or [host]:port` };
   const port = match[2] === undefined ? defaultPort : Number(match[2]);
   if (port < 1 || port > 65535) return { kind: "error", reason: `next hop ${JSON.stringify(text)} has a port outside 1-65535` };
   const literal = parseLiteral(match[1]);

@@ -1,7 +1,7 @@
 import type { Tlsa } from "../dane/tlsa.ts";
 import { type ReasonChain, reasonText } from "../dnssec/securityStatus.ts";
-import type { EnhancedStatus } from "../smtp/enhancedStatus.ts";
-import type { Reply } from "../smtp/reply.ts";
+import { type EnhancedStatus, type SmtpPhase, statusOf } from "../smtp/enhancedStatus.ts";
+import { type Reply, replyText } from "../smtp/reply.ts";
 
 /** Where the trouble lies; the first word an operator reads. */
 export type CauseKind =
@@ -160,6 +160,70 @@ export function sessionOutcome(stage: SessionStage, cause: Omit<Cause, "kind">):
     default:
       return stage satisfies never;
   }
+}
+
+/** A reply that is not 2yz, in a transaction: its status decides (RFC 3463 §2). A 4yz may be tried at the next host at once. */
+export function replyOutcome(phase: SmtpPhase, reply: Reply, where: { host: string; address: string }): Verdict {
+  const status = statusOf(phase, reply);
+  const text = `${where.host} said to ${phase === "CONTENT" ? "the message" : phase}: ${replyText(reply)}`;
+  const cause: Cause = { kind: "reply", text, ...where, reply };
+  if (status.startsWith("5.")) return { next: "no", outcome: { kind: "failed", status, cause } };
+  return { next: "other-host", outcome: { kind: "deferred", status: status.startsWith("4.") ? status : "4.5.0", cause } };
+}
+
+/**
+ * A connection that broke in a transaction. After the final dot nobody knows whether the peer has the message (RFC 5321 §4.5.3.2.6): another
+ * host now would make two of it likely, so it waits for the next attempt.
+ */
+export function lostOutcome(lost: { text: string; ambiguous: "yes" | "no" }, where: { host: string; address: string }): Verdict {
+  const cause: Cause = { kind: "connect", text: lost.text, ...where };
+  return { next: lost.ambiguous === "yes" ? "no" : "other-host", outcome: { kind: "deferred", status: "4.4.2", cause } };
+}
+
+const UNSUPPORTED_STATUS = {
+  // RFC 6531 §3.5
+  SMTPUTF8: "5.6.7",
+  // RFC 3463 §3.7: conversion required but not supported
+  "8BITMIME": "5.6.3",
+  SIZE: "5.3.4",
+  // RFC 8689 §5
+  REQUIRETLS: "5.7.30",
+} as const satisfies Record<string, EnhancedStatus>;
+
+/** The host cannot take this message as it is; that is final, since it speaks of the message and not of the moment. */
+export function unsupportedOutcome(
+  extension: keyof typeof UNSUPPORTED_STATUS,
+  text: string,
+  where: { host: string; address: string },
+): Verdict {
+  return {
+    next: "no",
+    outcome: { kind: "failed", status: UNSUPPORTED_STATUS[extension], cause: { kind: "capability", text, ...where } },
+  };
+}
+
+/** A host that its own policy keeps us from: always deferred (RFC 7672 §2.2). */
+export function refusalOutcome(cause: Cause): Outcome {
+  return { kind: "deferred", status: cause.kind === "dns" ? "4.4.3" : "4.7.5", cause };
+}
+
+/** Several hosts without a usable address: `failed` wins over `refused`, that over `noAddress`, since only a proof of absence may bounce. */
+export type HostAbsence =
+  | { kind: "noAddress" }
+  | { kind: "refused"; addresses: readonly string[] }
+  | { kind: "failed"; reasons: ReasonChain };
+
+/** What it means that no host of `domain` has an address to connect to. */
+export function absenceOutcome(domain: string, absences: readonly { host: string; why: HostAbsence }[]): Outcome {
+  let refused: string | undefined;
+  for (const { host, why } of absences) {
+    if (why.kind === "failed")
+      return unroutableOutcome({ kind: "lookup", what: `the addresses of ${host} are not known`, reasons: why.reasons });
+    if (why.kind === "refused")
+      refused = `${host} has only addresses that point back to this machine or network: ${why.addresses.slice(0, 3).join(", ")}`;
+  }
+  if (refused !== undefined) return unroutableOutcome({ kind: "loop", domain, because: refused });
+  return unroutableOutcome({ kind: "noAddress", domain });
 }
 
 /** The end of the lifetime: the recipient fails with the code of its last cause (design.md §2). */

@@ -1,9 +1,6 @@
-import type { DanePolicy } from "../dane/tlsDiscovery.ts";
+import type { DanePolicy, InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
 import { reasonText } from "../dnssec/securityStatus.ts";
 import { type Cause, type DaneOutcome, lookupFailure, type TlsGot, type TlsWanted } from "./disposition.ts";
-
-/** `delivery.insecureMx`: what a host with TLSA needs when the MX RRset that named it is insecure (RFC 7672 §2.2.1). */
-export type InsecureMx = "dane" | "encrypt" | "may";
 
 /** `delivery.tlsPolicies` level of a recipient domain; the default is `dane`. */
 export type TlsLevel = "dane-only" | "dane" | "encrypt" | "may" | "none";
@@ -39,7 +36,7 @@ export type TlsPolicyInput = {
   /** Whether the level was written down by the operator for this domain; `TLS-Required: No` never relaxes such a one. */
   levelFrom: "default" | "operator";
   mx: MxSecurity;
-  insecureMx: InsecureMx;
+  insecureMx: InsecureMxPolicy;
   messageTls: MessageTls;
   dane: DanePolicy;
 };
@@ -79,14 +76,11 @@ export function hostTls(input: TlsPolicyInput): HostTls {
     case "encryptWithoutAuthentication":
       if (mandatory)
         return refused(input, "encrypt", "unusable", "publishes TLSA records of which none can be used (RFC 7672 §3.1)");
-      if (input.mx === "insecure" && input.insecureMx === "may")
-        return { kind: "opportunistic", wanted: "may", success: "insecure" };
-      return {
-        kind: "encrypt",
-        wanted: input.mx === "insecure" && input.insecureMx === "encrypt" ? "encrypt" : wanted,
-        got: "encrypt",
-        success: "unusable",
-      };
+      // RFC 7672 §2.2.1 leaves hosts named by an insecure MX RRset to the operator: here, `encrypt`.
+      if (input.mx === "insecure" && input.insecureMx === "encrypt") {
+        return { kind: "encrypt", wanted: "encrypt", got: "encrypt", success: "insecure" };
+      }
+      return { kind: "encrypt", wanted, got: "encrypt", success: "unusable" };
     case "notApplicable": {
       const outcome = outcomeWithoutDane(input.dane.because);
       if (mandatory) return refused(input, "notlsa", outcome, withoutDaneText(input.dane.because));

@@ -1,0 +1,55 @@
+import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
+import type { MessageTls, TlsLevel } from "../policy/tlsPolicy.ts";
+import type { Work } from "../spool/message.ts";
+import type { ConnectionRequest, SmtpSession } from "./connection.ts";
+import type { HostEvidence } from "./host.ts";
+import type { HostConnection, SessionContext, UsableHostTls } from "./hostSession.ts";
+import type { Trace } from "./ledger.ts";
+import type { Route, RouteContext } from "./route.ts";
+
+/** What the message and the operator demand of a delivery, before DNS has a say. */
+export type Demand = { level: TlsLevel; levelFrom: "default" | "operator"; messageTls: MessageTls };
+
+/** Everything an attempt is handed; it knows no other part of the relay. */
+export type DeliveryContext = {
+  route: RouteContext;
+  resolver: RouteContext["resolver"];
+  allowLoopback: boolean;
+  insecureMx: InsecureMxPolicy;
+  demandOf: (work: Work) => Demand;
+  /** The parts of a connection request that are the same for every host: EHLO name, timeouts. */
+  request: Pick<ConnectionRequest, "hostname" | "timeouts">;
+  /** `delivery.sourceAddresses`: the address to send from, for the family of `remote`. */
+  localAddressFor: (remote: string) => string | undefined;
+  session: SessionContext;
+  /** Gives a session back for the next transaction, or closes it. */
+  release: (session: SmtpSession) => void;
+  content: (work: Work) => AsyncIterable<Buffer>;
+  /** One host was tried, or refused by policy: counted in dane_outcomes_total. `usage` of the record that matched, or was to match. */
+  onHost: (trace: Trace) => void;
+};
+
+/** The connection to one address of a host, under what its policy demands. */
+export function connectionTo(
+  evidence: Extract<HostEvidence, { kind: "reachable" }>,
+  address: string,
+  tls: UsableHostTls,
+  route: Exclude<Route, { kind: "unroutable" }>,
+  context: DeliveryContext,
+): HostConnection {
+  const localAddress = context.localAddressFor(address);
+  return {
+    host: evidence.host,
+    address,
+    tls,
+    dnssec: evidence.dnssec,
+    request: {
+      ...context.request,
+      port: route.port,
+      implicitTls: route.channel === "implicit",
+      ...(localAddress === undefined ? {} : { localAddress }),
+    },
+    // RFC 6066 §3: a literal address is no server name.
+    ...(route.kind === "literal" ? {} : { serverName: evidence.host }),
+  };
+}
