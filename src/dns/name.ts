@@ -162,6 +162,11 @@ export function prefixed(prefix: readonly string[], name: DomainName): DomainNam
   return parseName(name === "." ? `${prefix.join(".")}.` : `${prefix.join(".")}.${name}`);
 }
 
+/** `*.` before a name. At most two octets longer than it: only for names that are an ancestor of another. */
+export function wildcardOf(closestEncloser: DomainName): DomainName {
+  return (closestEncloser === "." ? "*." : `*.${closestEncloser}`) as DomainName;
+}
+
 /** Uncompressed wire form, letters in lower case: the canonical form of RFC 4034 §6.2. */
 export function nameToWire(name: DomainName): Buffer {
   const parts: Buffer[] = [];

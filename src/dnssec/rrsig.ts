@@ -1,6 +1,6 @@
 import { DNSKEY_FLAG, type Dnskey, decodeDnskey, decodeRrsig, type Rrsig } from "../dns/dnssecRdata.ts";
 import { CLASS_IN, isMalformed, RR_TYPE } from "../dns/message.ts";
-import { type DomainName, isWithin, labelCount, nameToWire, rrsigLabelCount, suffixOf } from "../dns/name.ts";
+import { type DomainName, isWithin, labelCount, nameToWire, rrsigLabelCount, suffixOf, wildcardOf } from "../dns/name.ts";
 import { canonicalRdata, type MalformedRdata } from "../dns/rdata.ts";
 import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
@@ -190,11 +190,6 @@ const RR_FIXED_OCTETS = 10;
 /** The owner that was signed: itself, or the wildcard it was expanded from. */
 function signedOwner(owner: DomainName, labels: number): DomainName {
   return labels < rrsigLabelCount(owner) ? wildcardOf(suffixOf(owner, labels)) : owner;
-}
-
-/** `*.` before a name; never too long, because it replaces at least one label of the owner. */
-function wildcardOf(closestEncloser: DomainName): DomainName {
-  return (closestEncloser === "." ? "*." : `*.${closestEncloser}`) as DomainName;
 }
 
 function verified(rrset: RRset, rrsig: Rrsig, rrsigTtl: number, now: number): RrsetVerification {
