@@ -1,0 +1,227 @@
+import { createHash } from "node:crypto";
+import { type DestinationStream, destination, type Logger, pino } from "pino";
+import type { DaneOutcome } from "./policy/disposition.ts";
+
+/**
+ * What the relay tells: one line an event on standard output, in the closed vocabulary of LogEvent. No event has a field for a secret or for
+ * a message's content. Mail addresses stand in it as `log.recipients` says.
+ */
+export type LogEvent =
+  | AcceptedEvent
+  | DeliveryEvent
+  | BounceEvent
+  | DnssecEvent
+  | QueueEvent
+  | StartEvent
+  | StopEvent
+  | ConfigEvent;
+
+/** A message was taken: it is durable. One line a message. */
+export type AcceptedEvent = {
+  event: "accepted";
+  id: string;
+  /** The client's address. */
+  client: string;
+  /** "" is the null reverse-path. */
+  sender: string;
+  recipients: readonly string[];
+  bytes: number;
+};
+
+/** What a look-up was: the words of design.md §4. */
+export type DnssecWord = "secure" | "insecure" | "bogus" | "failed" | "not-asked";
+
+/** One recipient in one attempt. */
+export type DeliveryEvent = {
+  event: "delivery";
+  id: string;
+  recipient: string;
+  domain: string;
+  host?: string;
+  address?: string;
+  /** 1 for the first. */
+  attempt: number;
+  outcome: "delivered" | "deferred" | "failed";
+  /** *wanted* or *wanted:got*, `!` in front where policy kept the message back, `?` behind where it is undecided. */
+  tls: string;
+  dane: DaneOutcome;
+  dnssec: { mx: DnssecWord; address: DnssecWord; tlsa: DnssecWord };
+  /** The record that matched or should have: "3 1 1 abcd...". */
+  tlsa?: string;
+  protocol?: string;
+  cipher?: string;
+  group?: string;
+  /** The peer's reply in one line. */
+  reply?: string;
+  /** RFC 3463. */
+  status: string;
+  /** Why, in a sentence; for deferred and failed. */
+  reason?: string;
+  seconds: number;
+};
+
+/** A delivery status notification was queued. */
+export type BounceEvent = {
+  event: "bounce";
+  /** Of the notification itself. */
+  id: string;
+  /** Of the message it speaks of. */
+  about: string;
+  action: "failed" | "delayed" | "delivered" | "relayed" | "expanded";
+  /** To whom it goes: the sender of the message. */
+  recipient: string;
+  /** The recipients it speaks of. */
+  recipients: readonly string[];
+};
+
+/** The validation probe came to another result than before, or to its first. */
+export type DnssecEvent = { event: "dnssec"; state: "validating" | "not-validating"; source: string; reason: string };
+
+/** The queue as it is; `state` other than ok says in `reason` what is wrong and what to do. */
+export type QueueEvent = {
+  event: "queue";
+  state: "ok" | "unwritable" | "left-behind";
+  reason?: string;
+  incoming?: number;
+  active?: number;
+  deferred?: number;
+  held?: number;
+};
+
+export type StartEvent = {
+  event: "start";
+  version: string;
+  hostname: string;
+  /** Of submission. */
+  listen: readonly string[];
+  admin: string;
+  spool: string;
+  resolver: string;
+};
+
+export type StopEvent = { event: "stop"; because: "signal" | "failure"; reason?: string; seconds?: number };
+
+/** Something about the configuration that the operator should know: an exception that expired, a name that is not public. */
+export type ConfigEvent = { event: "config"; key: string; reason: string };
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+export type LogOptions = {
+  level: LogLevel;
+  format: "json" | "text";
+  recipients: "full" | "domain" | "hash";
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** Where lines go; standard output when not given. */
+  destination?: DestinationStream;
+};
+
+export type Log = {
+  event(event: LogEvent): void;
+  /** Writes out what is still buffered; to be called before the process ends. */
+  flush(): void;
+};
+
+const STANDARD_OUTPUT = 1;
+/** Characters of a hash that stand for an address: 64 bits, enough to tell addresses apart. */
+const HASH_CHARACTERS = 16;
+/** Lines that wait for a slow reader; beyond that new ones are dropped, so that a stalled log never takes the memory of the relay. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+const ADDRESS = /(?:"(?:[^"\\]|\\.)*"|[^\s<>"'();:,]+)@(\[[^\]\s]*\]|[^\s<>"'();:,@]+)/g;
+
+/** A log in the given form. Lines are written without waiting for the reader; `flush` waits. */
+export function createLog(options: LogOptions): Log {
+  const { target, flush } =
+    options.destination === undefined ? standardOutput() : { target: options.destination, flush: () => undefined };
+  const logger: Logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: () => `,"time":"${new Date(options.now()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    options.format === "json" ? target : textDestination(target),
+  );
+  return {
+    event: (event) => logger[levelOf(event)](options.recipients === "full" ? event : masked(event, options.recipients)),
+    flush,
+  };
+}
+
+function standardOutput(): { target: DestinationStream; flush: () => void } {
+  const target = destination({ fd: STANDARD_OUTPUT, sync: false, maxLength: MAX_WAITING_BYTES });
+  target.on("error", () => {
+    // A log that cannot be written (its disk is full) must not stop the mail: what is buffered goes out with the next line that can.
+  });
+  return { target, flush: () => target.flushSync() };
+}
+
+/** How loud an event is: what an operator must act on is an error, what kept mail from its way by policy a warning. */
+export function levelOf(event: LogEvent): LogLevel {
+  switch (event.event) {
+    case "delivery":
+      return event.outcome === "failed" || event.tls.startsWith("!") ? "warn" : "info";
+    case "dnssec":
+      return event.state === "validating" ? "info" : "error";
+    case "queue":
+      if (event.state === "unwritable") return "error";
+      return event.state === "left-behind" ? "warn" : "info";
+    case "stop":
+      return event.because === "failure" ? "error" : "info";
+    case "config":
+      return "warn";
+    case "accepted":
+    case "bounce":
+    case "start":
+      return "info";
+    default:
+      return event satisfies never;
+  }
+}
+
+/** The event with every mail address in it replaced: replies and reasons quote them too. */
+function masked(event: LogEvent, form: "domain" | "hash"): unknown {
+  const mask = (value: unknown, key: string): unknown => {
+    if (typeof value === "string") return ADDRESS_LIKE.has(key) ? maskAddress(value, form) : maskText(value, form);
+    if (Array.isArray(value)) return value.map((entry) => mask(entry, key));
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, mask(inner, name)]));
+  };
+  return mask(event, "");
+}
+
+/** Fields that hold nothing but an address, quoted local parts with blanks included. */
+const ADDRESS_LIKE: ReadonlySet<string> = new Set(["sender", "recipient", "recipients"]);
+
+function maskText(text: string, form: "domain" | "hash"): string {
+  return text.replace(ADDRESS, (address) => maskAddress(address, form));
+}
+
+/** `*@example.org`, or `1f0e...@example.org`: the same address always has the same hash. "" stays. */
+export function maskAddress(address: string, form: "domain" | "hash"): string {
+  const at = address.lastIndexOf("@");
+  if (at === -1) return address === "" ? "" : "*";
+  const local = form === "domain" ? "*" : createHash("sha256").update(address).digest("hex").slice(0, HASH_CHARACTERS);
+  return local + address.slice(at);
+}
+
+/** Makes of pino's JSON a line for people: `2027-01-31T12:00:00.000Z info delivery id=... outcome=deferred reason="..."`. */
+function textDestination(target: DestinationStream): DestinationStream {
+  return {
+    write(line) {
+      const { time, level, event, ...fields }: Record<string, unknown> = JSON.parse(line);
+      target.write(`${[time, level, event, ...textFields(fields, "")].join(" ")}\n`);
+    },
+  };
+}
+
+function textFields(fields: object, prefix: string): string[] {
+  return Object.entries(fields).flatMap(([name, value]: [string, unknown]) => {
+    if (Array.isArray(value)) return [`${prefix}${name}=${textValue(value.join(","))}`];
+    if (typeof value === "object" && value !== null) return textFields(value, `${prefix}${name}.`);
+    return [`${prefix}${name}=${textValue(String(value))}`];
+  });
+}
+
+function textValue(text: string): string {
+  return /^[\x21\x23-\x3c\x3e-\x7e]+$/.test(text) ? text : JSON.stringify(text);
+}
