@@ -1,0 +1,38 @@
+import { writeFile } from "node:fs/promises";
+import { stringify } from "yaml";
+
+/** A relay.yaml that makes the relay live in the lab: the lab's root of trust, its resolver, and loopback as the whole internet. */
+export type RelaySettings = {
+  upstreams: readonly string[];
+  trustAnchorFile: string;
+  rootHintsFile: string;
+  submission: string;
+  admin: string;
+  spool: string;
+  retryInitialSeconds?: number;
+};
+
+export function relayConfiguration(settings: RelaySettings): object {
+  return {
+    hostname: "relay.lab",
+    submission: { listen: [settings.submission] },
+    admin: { listen: settings.admin },
+    spool: `file:${settings.spool}`,
+    resolver: {
+      mode: "forward",
+      upstreams: settings.upstreams,
+      trustAnchorFile: settings.trustAnchorFile,
+      rootHintsFile: settings.rootHintsFile,
+      timeoutSeconds: 3,
+    },
+    delivery: {
+      allowLoopback: true,
+      retry: { initialSeconds: settings.retryInitialSeconds ?? 300 },
+      timeouts: { connectSeconds: 5, commandSeconds: 10 },
+    },
+  };
+}
+
+export async function writeRelayConfiguration(file: string, settings: RelaySettings): Promise<void> {
+  await writeFile(file, stringify(relayConfiguration(settings)));
+}
