@@ -68,7 +68,7 @@ const IMPURE_WORDS = new Set(
     " ",
   ),
 );
-const FORBIDDEN_NAME = /^(?:utils?|helpers?|common|lib|types|managers?|services?|index)$/i;
+const FORBIDDEN_WORD = /^(?:utils?|helpers?|common|lib|types|managers?|services?)$/i;
 const SILENCED = /@ts-(?:ignore|nocheck|expect-error)|biome-ignore|eslint-disable/;
 
 function moduleOf(path: string): string {
@@ -127,11 +127,15 @@ function pureImportViolations(file: SourceFile, found: Import, at: string): stri
     .map((name) => `${at}: the pure ring must not import ${name} of node:crypto`);
 }
 
-/** `const x = new Map()` and `let x` outside every function: state that outlives a call. */
+/** `const x = new Map()` and `let x` outside every function: state that outlives a call. Declared as a read-only type, an empty one is none. */
 function stateViolation(tokens: readonly Token[], i: number): string | undefined {
   if (isText(tokens[i], "let", "var") && tokens[i + 1]?.kind === "word") return `${tokens[i]?.text} ${tokens[i + 1]?.text}`;
   const collection = isText(tokens[i + 1], "Map", "Set", "WeakMap", "WeakSet", "LRUCache");
   if (!isText(tokens[i], "new") || !collection) return undefined;
+  const declared = tokens.slice(tokens.slice(0, i).findLastIndex((token) => isText(token, "const")) + 2, i);
+  const readOnly =
+    isText(declared[0], ":") && !declared.some((token) => isText(token, "Map", "Set", "WeakMap", "WeakSet", "LRUCache"));
+  if (readOnly) return undefined;
   const open = tokens.findIndex((token, j) => j > i && isText(token, "("));
   return isText(tokens[open + 1], ")") ? `an empty ${tokens[i + 1]?.text}` : undefined;
 }
@@ -184,7 +188,7 @@ function formViolations(file: SourceFile): string[] {
   }
   const name = moduleOf(file.path)
     .split("/")
-    .find((part) => part.split(/(?=[A-Z])|[-_.]/).some((word) => FORBIDDEN_NAME.test(word)));
+    .find((part) => part === "index" || part.split(/(?=[A-Z])|[-_.]/).some((word) => FORBIDDEN_WORD.test(word)));
   if (name !== undefined) violations.push(`${file.path}: "${name}" names no concept`);
   return violations;
 }
