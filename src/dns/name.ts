@@ -50,7 +50,7 @@ function readLabel(text: string, at: number): { octets: number[]; next: number }
   let i = at;
   while (i < text.length && text[i] !== ".") {
     const code = text.charCodeAt(i);
-    if (code > 0x7e || code < 0x20)
+    if (code > 0x7e || code < 0x21)
       return { kind: "error", reason: `character ${JSON.stringify(text[i])} must be escaped as \\DDD` };
     if (code !== 0x5c) {
       octets.push(code);
@@ -63,10 +63,10 @@ function readLabel(text: string, at: number): { octets: number[]; next: number }
       if (value > 255) return { kind: "error", reason: `escape \\${digits[0]} is above 255` };
       octets.push(value);
       i += 4;
-    } else if (i + 1 < text.length && text.charCodeAt(i + 1) <= 0x7e) {
+    } else if (/^[!-/:-~]/.test(text.slice(i + 1, i + 2))) {
       octets.push(text.charCodeAt(i + 1));
       i += 2;
-    } else return { kind: "error", reason: "name ends in a backslash" };
+    } else return { kind: "error", reason: "backslash without a character or three digits to escape" };
   }
   return { octets, next: i };
 }

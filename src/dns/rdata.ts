@@ -1,3 +1,4 @@
+import { ipv4Text, ipv6Text } from "./ipAddress.ts";
 import type { DomainName } from "./name.ts";
 import { layoutOf, readFields } from "./rdataLayout.ts";
 import { WireReader } from "./wireReader.ts";
@@ -37,7 +38,7 @@ export function decodeExactly<T>(rdata: Buffer, read: (reader: WireReader) => T)
 }
 
 const DECODERS: { [T in LookupType]: (reader: WireReader) => RecordData[T] } = {
-  A: (reader) => reader.octets(4).join("."),
+  A: (reader) => ipv4Text(reader.octets(4)),
   AAAA: (reader) => ipv6Text(reader.octets(16)),
   MX: (reader) => ({ preference: reader.uint16(), exchange: reader.name() }),
   // RFC 6698 §2.1. Empty association data is well formed here; whether a record is usable is decided in dane/.
@@ -78,27 +79,6 @@ function characterStrings(reader: WireReader): readonly Buffer[] {
   do strings.push(Buffer.from(reader.characterString()));
   while (reader.remaining > 0);
   return strings;
-}
-
-/** RFC 5952 §4: the longest run of two or more zero groups becomes `::`, the first of equals; §5 for IPv4-mapped addresses. */
-function ipv6Text(octets: Buffer): string {
-  if (octets.length !== 16) return "::";
-  const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(2 * i));
-  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return `::ffff:${octets.subarray(12).join(".")}`;
-  const run = longestZeroRun(groups);
-  const hex = groups.map((group) => group.toString(16));
-  if (run.length < 2) return hex.join(":");
-  return `${hex.slice(0, run.start).join(":")}::${hex.slice(run.start + run.length).join(":")}`;
-}
-
-function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
-  let best = { start: 0, length: 0 };
-  let length = 0;
-  groups.forEach((group, i) => {
-    length = group === 0 ? length + 1 : 0;
-    if (length > best.length) best = { start: i + 1 - length, length };
-  });
-  return best;
 }
 
 /**
