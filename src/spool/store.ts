@@ -1,5 +1,13 @@
 import type { Envelope, MessageId, NewMessage, Settled, Work } from "./message.ts";
 
+/** `room`: how many works of a destination may be taken (beside `limit`, which is for all); it is asked, not kept. */
+export type ClaimRequest = {
+  now: number;
+  limit: number;
+  exclude: ReadonlySet<string>;
+  room?: (destination: string) => number;
+};
+
 /**
  * The durable queue, in words. A recipient is pending (due at a time), claimed (in memory only: forgotten when the process dies), held,
  * or settled for good (delivered, failed). A message leaves the store when its last recipient is settled for good.
@@ -14,18 +22,19 @@ export interface Store {
    * Takes due, unclaimed recipients, oldest due first, at most `limit` works; destinations in `exclude` are passed over.
    * Recipients of one message and destination come as one Work.
    */
-  claim(request: { now: number; limit: number; exclude: ReadonlySet<string> }): Promise<readonly Work[]>;
+  claim(request: ClaimRequest): Promise<readonly Work[]>;
   /** Content in chunks. Rejects with a StoreError when it cannot be read in full. */
   content(id: MessageId): AsyncIterable<Buffer>;
   /**
    * Ends a claim: records what became of each recipient, and stores `generated` messages (DSNs) in the same transaction, so that a
-   * recipient is failed if and only if its DSN is queued.
+   * recipient is failed if and only if its DSN is queued. While the disk is full or fails, it waits and tries again (what was delivered
+   * must not be delivered again); it rejects when the store is damaged or closed.
    */
   settle(work: Work, settled: readonly Settled[], generated: readonly { message: NewMessage; content: Buffer }[]): Promise<void>;
   /** Ends a claim without an attempt (drain, or no free connection); the recipients are due as before. */
   release(work: Work): void;
-  /** When the next unclaimed recipient is due; undefined: none is waiting. */
-  nextDueAt(): Promise<number | undefined>;
+  /** When the next unclaimed recipient is due, those of `exclude` not counted; may be too early, never too late; undefined: none is waiting. */
+  nextDueAt(exclude?: ReadonlySet<string>): Promise<number | undefined>;
   counts(): Promise<QueueCounts>;
   /** Called after each commit or add, and after release: there may be something due. */
   onWork(listener: () => void): void;
@@ -35,7 +44,7 @@ export interface Store {
 }
 
 export interface MessageWriter {
-  /** Resolves when more may be written (back-pressure). Rejects with a StoreError (kind "full" when the disk is). */
+  /** Takes the chunk (it must not be changed afterwards); resolves when more may be written (back-pressure). Rejects with a StoreError (kind "full" when the disk is). */
   write(chunk: Buffer): Promise<void>;
   /** Durable when it resolves. Rejects with a StoreError, and then nothing of the message stays. */
   commit(envelope: Omit<Envelope, "size">, recipients: NewMessage["recipients"]): Promise<void>;

@@ -1,0 +1,131 @@
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import type { BodyFile, Disk } from "./disk.ts";
+import { StoreError } from "./store.ts";
+import { repairAdvice, storeError } from "./storeFailure.ts";
+
+/**
+ * Message bodies too large for the database, one file each in `bodies/`. A file is on disk, and its name in the directory too, before the row
+ * that names it is committed; a file without a row is an orphan of a crash, removed at the next start.
+ */
+const READ_CHUNK_BYTES = 64 * 1024;
+
+export class BodyFiles {
+  readonly directory: string;
+  readonly #spool: string;
+  readonly #disk: Disk;
+  /** The directory's fsync that has not begun yet: everyone who asks before it begins shares it. */
+  #nextSync: Promise<void> | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(spool: string, disk: Disk) {
+    this.#spool = spool;
+    this.directory = join(spool, "bodies");
+    this.#disk = disk;
+  }
+
+  async create(name: string): Promise<Body> {
+    try {
+      return new Body(this, name, this.#spool, await this.#disk.create(join(this.directory, name)));
+    } catch (error) {
+      throw storeError(error, this.#spool);
+    }
+  }
+
+  remove(name: string): Promise<void> {
+    return this.#disk.remove(join(this.directory, name));
+  }
+
+  /** Resolves when every name that is in the directory now is durable. */
+  syncNames(): Promise<void> {
+    if (this.#nextSync === undefined) {
+      const begin = (): Promise<void> => {
+        this.#nextSync = undefined;
+        return this.#disk.syncDirectory(this.directory);
+      };
+      this.#nextSync = this.#running.then(begin, begin);
+      this.#running = this.#nextSync;
+    }
+    return this.#nextSync;
+  }
+
+  /** The bytes of a body. Its size is checked before the first chunk comes out: half a message must not be sent. */
+  async *read(name: string, size: number): AsyncGenerator<Buffer> {
+    const path = join(this.directory, name);
+    const handle = await open(path, "r").catch((error: unknown) => {
+      throw this.#damaged(path, error);
+    });
+    try {
+      const found = (await handle.stat()).size;
+      if (found !== size) throw this.#damaged(path, new Error(`it has ${found} octets, not ${size}`));
+      for (let at = 0; at < size; ) {
+        const chunk = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, size - at));
+        const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
+        if (bytesRead === 0) throw this.#damaged(path, new Error(`it ends after ${at} of ${size} octets`));
+        yield chunk.subarray(0, bytesRead);
+        at += bytesRead;
+      }
+    } catch (error) {
+      throw storeError(error, this.#spool);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #damaged(path: string, error: unknown): StoreError {
+    const text = error instanceof Error ? error.message : String(error);
+    const advice = `restore the file, or delete the message from the queue (database damaged too? ${repairAdvice(this.#spool)})`;
+    return new StoreError("corrupt", `message body ${path} cannot be read in full: ${text}; ${advice}`, { cause: error });
+  }
+}
+
+/** One body being written. Writes are one behind the other; the first failure is kept and given to everyone who asks later. */
+export class Body {
+  readonly name: string;
+  readonly #files: BodyFiles;
+  readonly #spool: string;
+  readonly #file: BodyFile;
+  #state: "open" | "closed" = "open";
+
+  constructor(files: BodyFiles, name: string, spool: string, file: BodyFile) {
+    this.#files = files;
+    this.name = name;
+    this.#spool = spool;
+    this.#file = file;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#file.write(bytes);
+    } catch (error) {
+      throw storeError(error, this.#spool);
+    }
+  }
+
+  /** Resolves when content and name are on disk. */
+  async finish(): Promise<void> {
+    try {
+      await this.#file.sync();
+      await this.#close();
+      await this.#files.syncNames();
+    } catch (error) {
+      throw storeError(error, this.#spool);
+    }
+  }
+
+  /** Removes the file; one that cannot be removed is an orphan that the next start sweeps. */
+  async discard(): Promise<void> {
+    try {
+      await this.#close();
+      await this.#files.remove(this.name);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    await this.#file.close();
+  }
+}

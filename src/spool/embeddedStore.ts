@@ -1,0 +1,233 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock, Random } from "../clock.ts";
+import type { BodyFiles } from "./bodyFiles.ts";
+import type { Disk } from "./disk.ts";
+import { DueIndex } from "./dueIndex.ts";
+import type { MessageId, NewMessage, Settled, Work } from "./message.ts";
+import { messageIds } from "./messageId.ts";
+import { SpoolWriter, writeWhole } from "./messageWriter.ts";
+import type { OperationQueue } from "./operationQueue.ts";
+import { messageRow, settlement, workOf } from "./queueRows.ts";
+import { type ClaimRequest, type MessageWriter, type QueueCounts, type Store, StoreError } from "./store.ts";
+import { repairAdvice, storeError } from "./storeFailure.ts";
+import type { Answer, ClaimedWork, MessageRow } from "./storeOperation.ts";
+
+/** How long a measured amount of free space is believed. */
+const SPACE_MEASURE_MILLISECONDS = 100;
+/** Between attempts to record a delivery that the disk had no room for. */
+const SETTLE_RETRY_MILLISECONDS = 1000;
+
+export type EmbeddedStoreSettings = {
+  directory: string;
+  inlineBytes: number;
+  reserveBytes: number;
+  clock: Clock;
+  random: Random;
+  disk: Disk;
+};
+
+/** The store on this side of the worker thread: what is due when, who has claimed what, and the bodies in files. */
+export class EmbeddedStore implements Store {
+  readonly #settings: EmbeddedStoreSettings;
+  readonly #queue: OperationQueue;
+  readonly #bodies: BodyFiles;
+  readonly #newName: () => MessageId;
+  readonly #due = new DueIndex();
+  readonly #claims = new WeakMap<Work, ClaimedWork>();
+  readonly #listeners: (() => void)[] = [];
+  readonly #closing = new AbortController();
+  #space = { at: Number.NEGATIVE_INFINITY, free: 0 };
+
+  constructor(
+    settings: EmbeddedStoreSettings,
+    queue: OperationQueue,
+    bodies: BodyFiles,
+    due: readonly { destination: string; due: number }[],
+  ) {
+    this.#settings = settings;
+    this.#queue = queue;
+    this.#bodies = bodies;
+    this.#newName = messageIds(settings.clock, settings.random);
+    for (const entry of due) this.#due.set(entry.destination, entry.due);
+  }
+
+  begin(): MessageWriter {
+    return new SpoolWriter({
+      bodies: this.#bodies,
+      newName: this.#newName,
+      inlineBytes: this.#settings.inlineBytes,
+      requireSpace: () => this.#requireSpace(),
+      store: (envelope, recipients, content) => this.#insert(messageRow(envelope, recipients, content)),
+    });
+  }
+
+  async add(message: NewMessage, content: Buffer): Promise<void> {
+    this.#requireSpace();
+    const row = await this.#rowOf(message, content);
+    try {
+      await this.#insert(row);
+    } catch (error) {
+      await this.#discard(row);
+      throw error;
+    }
+  }
+
+  async #insert(message: MessageRow): Promise<void> {
+    this.#require(await this.#queue.submit({ kind: "store", message }), "done");
+    this.#offer(message);
+    this.#announce();
+  }
+
+  async claim({ now, limit, exclude, room }: ClaimRequest): Promise<readonly Work[]> {
+    const free = (destination: string): number => (exclude.has(destination) ? 0 : Math.min(limit, room?.(destination) ?? limit));
+    for (;;) {
+      const picks = this.#due.pick(now, limit, free);
+      if (picks.length === 0) return [];
+      const answer = this.#require(await this.#queue.submit({ kind: "claim", now, limit, picks }), "claimed");
+      for (const { destination, due } of answer.next) this.#due.set(destination, due);
+      // None: what was thought to be due was claimed already, and the index knows better now.
+      if (answer.works.length === 0) continue;
+      return answer.works.map((claimed) => {
+        const work = workOf(claimed, now);
+        this.#claims.set(work, claimed);
+        return work;
+      });
+    }
+  }
+
+  async *content(id: MessageId): AsyncGenerator<Buffer> {
+    const answer = await this.#queue.submit({ kind: "content", id });
+    if (answer.kind === "unknown") throw new StoreError("io", `message ${id} is not in the queue`);
+    const { size, bytes, file } = this.#require(answer, "content");
+    if (file !== undefined) yield* this.#bodies.read(file, size);
+    else if (bytes?.length === size) yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    else throw new StoreError("corrupt", `message ${id} has ${bytes?.length ?? 0} octets of ${size}: ${this.#advice()}`);
+  }
+
+  async settle(
+    work: Work,
+    settled: readonly Settled[],
+    generated: readonly { message: NewMessage; content: Buffer }[],
+  ): Promise<void> {
+    const claimed = this.#claims.get(work);
+    if (claimed === undefined) throw new Error(`message ${work.envelope.id} at ${work.destination} is not claimed`);
+    const { waiting, attempts } = settlement(claimed, settled, this.#settings.clock.now());
+    const { key } = claimed;
+    await this.#persistently(async () => {
+      const messages: MessageRow[] = [];
+      try {
+        for (const { message, content } of generated) messages.push(await this.#rowOf(message, content));
+        this.#require(await this.#queue.submit({ kind: "settle", key, waiting, attempts, generated: messages }), "done");
+      } catch (error) {
+        for (const message of messages) await this.#discard(message);
+        throw error;
+      }
+      for (const message of messages) this.#offer(message);
+    });
+    this.#claims.delete(work);
+    for (const { due } of waiting) this.#due.offer(work.destination, due);
+    if (generated.length > 0) this.#announce();
+  }
+
+  release(work: Work): void {
+    const claimed = this.#claims.get(work);
+    if (claimed === undefined) return;
+    this.#claims.delete(work);
+    const released = (): void => {
+      this.#due.offer(work.destination, claimed.due);
+      this.#announce();
+    };
+    void this.#queue.submit({ kind: "release", key: claimed.key }).then(released);
+  }
+
+  nextDueAt(exclude?: ReadonlySet<string>): Promise<number | undefined> {
+    return Promise.resolve(this.#due.nextDue(exclude));
+  }
+
+  async counts(): Promise<QueueCounts> {
+    return this.#require(await this.#queue.submit({ kind: "counts" }), "counted").counts;
+  }
+
+  onWork(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async health(): Promise<{ kind: "writable" } | { kind: "unwritable"; reason: string }> {
+    try {
+      this.#requireSpace();
+      this.#require(await this.#queue.submit({ kind: "probe" }), "done");
+      return { kind: "writable" };
+    } catch (error) {
+      return { kind: "unwritable", reason: storeError(error, this.#settings.directory).message };
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    const answer = await this.#queue.submit({ kind: "close" });
+    await this.#queue.terminate();
+    // Before the lock was released the number was ours; a successor writes its own only after it has the lock.
+    if (answer.kind === "done") rmSync(join(this.#settings.directory, "pid"), { force: true });
+    else this.#require(answer, "done");
+  }
+
+  #advice(): string {
+    return repairAdvice(this.#settings.directory);
+  }
+
+  #require<K extends Answer["kind"]>(answer: Answer, kind: K): Answer & { kind: K } {
+    if (answer.kind === "failed") throw new StoreError(answer.error, answer.text);
+    if (answer.kind !== kind) throw new Error(`the spool answered ${answer.kind}, not ${kind}`);
+    return answer as Answer & { kind: K };
+  }
+
+  #requireSpace(): void {
+    const { clock, directory, disk, reserveBytes } = this.#settings;
+    const now = clock.monotonic();
+    try {
+      if (now - this.#space.at > SPACE_MEASURE_MILLISECONDS) this.#space = { at: now, free: disk.freeBytes(directory) };
+    } catch (error) {
+      throw storeError(error, directory);
+    }
+    if (this.#space.free >= reserveBytes) return;
+    const text = `${this.#space.free} octets are free on the file system of ${directory}, ${reserveBytes} are kept for the record of deliveries: free some space there`;
+    throw new StoreError("full", text);
+  }
+
+  /** A delivery must be recorded, or it would be repeated: while the disk has no room or fails, this waits for it. */
+  async #persistently(step: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await step();
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.kind === "corrupt" || error.kind === "closed") throw error;
+        if (this.#closing.signal.aborted || this.#queue.ended !== undefined) throw error;
+      }
+      await delay(SETTLE_RETRY_MILLISECONDS, undefined, { ref: false });
+    }
+  }
+
+  async #rowOf({ envelope, recipients }: NewMessage, content: Buffer): Promise<MessageRow> {
+    const stored = await writeWhole(this.#bodies, this.#newName(), content, this.#settings.inlineBytes);
+    return messageRow({ ...envelope, size: stored.size }, recipients, stored);
+  }
+
+  /** Best effort: a file without a row is swept at the next start. */
+  async #discard({ file }: MessageRow): Promise<void> {
+    if (file === undefined) return;
+    await this.#bodies.remove(file).catch((error: unknown) => {
+      if (!(error instanceof Error)) throw error;
+    });
+  }
+
+  #offer(message: MessageRow): void {
+    for (const { destination, due } of message.works) this.#due.offer(destination, due);
+  }
+
+  #announce(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

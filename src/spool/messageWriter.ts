@@ -1,0 +1,128 @@
+import type { Body, BodyFiles } from "./bodyFiles.ts";
+import type { Envelope, MessageId, NewMessage } from "./message.ts";
+import { type MessageWriter, StoreError } from "./store.ts";
+
+/** Where the content of one message went: into memory, to be stored in the database, or into a file that is on disk by now. */
+export type StoredContent = { size: number } & ({ content: Uint8Array } | { file: string });
+
+export type WriterOptions = {
+  bodies: BodyFiles;
+  newName: () => string;
+  /** Content up to this size is kept in memory and stored in the database. */
+  inlineBytes: number;
+  /** Throws a StoreError when the disk has no room to spare. */
+  requireSpace: () => void;
+  store: (envelope: Envelope, recipients: NewMessage["recipients"], content: StoredContent) => Promise<void>;
+};
+
+/** Joined in memory of its own, so that it can be handed to the worker thread without another copy. */
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/**
+ * Gathers content in memory; what outgrows `inlineBytes` goes on in a file.
+ *
+ *   writing --commit--> committing --stored--> over
+ *      |                    |
+ *      +----abort, failure--+--> over, nothing of the message stays
+ *
+ * A commit that has begun cannot be aborted: its outcome is decided by the disk.
+ */
+export class SpoolWriter implements MessageWriter {
+  readonly #options: WriterOptions;
+  #chunks: Uint8Array[] = [];
+  #size = 0;
+  #body: Body | undefined;
+  #state: "writing" | "committing" | "over" = "writing";
+  #failure: unknown = new StoreError("closed", "the message is complete or abandoned");
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    this.#requireWriting();
+    this.#size += chunk.length;
+    if (this.#body === undefined) this.#chunks.push(chunk);
+    if (this.#size <= this.#options.inlineBytes) return;
+    try {
+      if (this.#body === undefined) await this.#spill();
+      else await this.#body.write(chunk);
+    } catch (error) {
+      this.#failure = error;
+      this.#state = "over";
+      await this.#discard();
+      throw error;
+    }
+    // Aborted while this was written.
+    if (this.#state === "over") await this.#discard();
+    this.#requireWriting();
+  }
+
+  async commit(envelope: Omit<Envelope, "size">, recipients: NewMessage["recipients"]): Promise<void> {
+    this.#requireWriting();
+    this.#state = "committing";
+    const size = this.#size;
+    try {
+      this.#options.requireSpace();
+      await this.#body?.finish();
+      const content = this.#body === undefined ? { content: joined(this.#chunks, size) } : { file: this.#body.name };
+      await this.#options.store({ ...envelope, size }, recipients, { size, ...content });
+    } catch (error) {
+      await this.#discard();
+      throw error;
+    } finally {
+      this.#state = "over";
+      this.#chunks = [];
+    }
+  }
+
+  abort(): void {
+    if (this.#state !== "writing") return;
+    this.#state = "over";
+    void this.#discard();
+  }
+
+  #requireWriting(): void {
+    if (this.#state !== "writing") throw this.#failure;
+  }
+
+  async #discard(): Promise<void> {
+    this.#chunks = [];
+    await this.#body?.discard();
+  }
+
+  async #spill(): Promise<void> {
+    this.#options.requireSpace();
+    const content = joined(this.#chunks, this.#size);
+    this.#chunks = [];
+    this.#body = await this.#options.bodies.create(this.#options.newName());
+    await this.#body.write(content);
+  }
+}
+
+/** Stores content that is at hand as a whole. */
+export async function writeWhole(
+  bodies: BodyFiles,
+  name: MessageId,
+  content: Buffer,
+  inlineBytes: number,
+): Promise<StoredContent> {
+  if (content.length <= inlineBytes) return { size: content.length, content: new Uint8Array(content) };
+  const body = await bodies.create(name);
+  try {
+    await body.write(content);
+    await body.finish();
+  } catch (error) {
+    await body.discard();
+    throw error;
+  }
+  return { size: content.length, file: name };
+}

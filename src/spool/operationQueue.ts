@@ -1,0 +1,98 @@
+import { Worker } from "node:worker_threads";
+import type { Answer, Opened, Operation, WorkerSettings } from "./storeOperation.ts";
+
+/**
+ * The way to the worker thread. One batch is under way at a time; what is asked meanwhile gathers into the next one, so that the slower the disk,
+ * the larger the transactions (group commit).
+ */
+type Waiting = { operation: Operation; resolve: (answer: Answer) => void };
+
+/** So that one transaction, and the time until its first answer, stays bounded. */
+const MAX_BATCH = 1000;
+
+// Compiled, this file and the worker's have another extension.
+const WORKER_FILE = new URL(import.meta.url.endsWith(".ts") ? "./sqliteWorker.ts" : "./sqliteWorker.js", import.meta.url);
+
+export class OperationQueue {
+  readonly #worker: Worker;
+  #gathering: Waiting[] = [];
+  #underWay: readonly Waiting[] = [];
+  #scheduled = false;
+  #end: string | undefined;
+  #opened: ((opened: Opened) => void) | undefined;
+
+  private constructor(settings: WorkerSettings) {
+    this.#worker = new Worker(WORKER_FILE, { workerData: settings });
+    this.#worker.on("message", (message: Opened | readonly Answer[]) => this.#receive(message));
+    this.#worker.on("error", (error) => this.#fail(`the spool's worker thread failed: ${error.message}`));
+    this.#worker.on("exit", () => this.#fail("the spool is closed"));
+  }
+
+  /** Starts the worker; resolves with what it found, and then operations may be submitted. */
+  static async open(settings: WorkerSettings): Promise<{ queue: OperationQueue; opened: Opened }> {
+    const queue = new OperationQueue(settings);
+    const opened = await new Promise<Opened>((resolve) => {
+      queue.#opened = resolve;
+    });
+    return { queue, opened };
+  }
+
+  /** Why nothing more can be asked; undefined while the worker runs. */
+  get ended(): string | undefined {
+    return this.#end;
+  }
+
+  submit(operation: Operation): Promise<Answer> {
+    if (this.#end !== undefined) return Promise.resolve({ kind: "failed", error: "closed", text: this.#end });
+    return new Promise((resolve) => {
+      this.#gathering.push({ operation, resolve });
+      this.#schedule();
+    });
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#underWay.length > 0 || this.#gathering.length === 0) return;
+    this.#scheduled = true;
+    // Not at once: what other connections bring in this turn of the event loop shares the transaction.
+    setImmediate(() => this.#send());
+  }
+
+  #send(): void {
+    this.#scheduled = false;
+    if (this.#end !== undefined || this.#underWay.length > 0) return;
+    this.#underWay = this.#gathering.splice(0, MAX_BATCH);
+    const operations = this.#underWay.map(({ operation }) => operation);
+    this.#worker.postMessage(operations, operations.flatMap(ownedContents));
+  }
+
+  #receive(message: Opened | readonly Answer[]): void {
+    if ("kind" in message) {
+      this.#opened?.(message);
+      return;
+    }
+    const answered = this.#underWay;
+    this.#underWay = [];
+    for (const [index, answer] of message.entries()) answered[index]?.resolve(answer);
+    this.#schedule();
+  }
+
+  #fail(reason: string): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    const failure = { kind: "failed", error: reason === "the spool is closed" ? "closed" : "io", text: reason } as const;
+    this.#opened?.(failure);
+    for (const { resolve } of [...this.#underWay, ...this.#gathering]) resolve(failure);
+    this.#underWay = [];
+    this.#gathering = [];
+  }
+}
+
+/** What is to be stored changes owner instead of being copied. What `settle` generates stays here: a settle may have to be repeated. */
+function ownedContents(operation: Operation): ArrayBuffer[] {
+  const content = operation.kind === "store" ? operation.message.content : undefined;
+  return content?.buffer instanceof ArrayBuffer ? [content.buffer] : [];
+}

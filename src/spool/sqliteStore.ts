@@ -1,0 +1,84 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type Clock, type Random, systemClock, systemRandom } from "../clock.ts";
+import { BodyFiles } from "./bodyFiles.ts";
+import { type Disk, realDisk, unsafeFileSystem } from "./disk.ts";
+import { EmbeddedStore, type EmbeddedStoreSettings } from "./embeddedStore.ts";
+import { OperationQueue } from "./operationQueue.ts";
+import { type Store, StoreError } from "./store.ts";
+import { isMissing, repairAdvice, storeError } from "./storeFailure.ts";
+import type { Opened } from "./storeOperation.ts";
+
+/** The embedded spool: an SQLite database `queue.db` and a folder of large bodies, owned by one process at a time. */
+export type SqliteStoreOptions = {
+  directory: string;
+  /** Content up to this size is stored in the database, larger content in a file of its own. */
+  inlineBytes?: number;
+  /** New mail is refused while less than this is free, so that what happens to queued mail can still be recorded. */
+  reserveBytes?: number;
+  clock?: Clock;
+  random?: Random;
+  disk?: Disk;
+};
+
+export const DEFAULT_INLINE_BYTES = 64 * 1024;
+export const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
+/** Opens the spool, creates it where there is none. Rejects with a StoreError whose text says what to do. */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const settings: EmbeddedStoreSettings = {
+    inlineBytes: DEFAULT_INLINE_BYTES,
+    reserveBytes: DEFAULT_RESERVE_BYTES,
+    clock: systemClock,
+    random: systemRandom,
+    disk: realDisk,
+    ...options,
+    directory: resolve(options.directory),
+  };
+  const { directory, disk } = settings;
+  const bodies = new BodyFiles(directory, disk);
+  try {
+    mkdirSync(bodies.directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw storeError(error, directory);
+  }
+  const unsafe = unsafeFileSystem(disk.fileSystem(directory));
+  if (unsafe !== undefined) {
+    const reason = `${directory} is on ${unsafe}: locks and fsync of network file systems do not keep a queue safe; use a local disk, or a PostgreSQL spool`;
+    throw new StoreError("io", reason);
+  }
+  const { queue, opened } = await OperationQueue.open({ database: join(directory, "queue.db"), bodies: bodies.directory });
+  if (opened.kind !== "opened") {
+    await queue.terminate();
+    throw openingError(opened, directory);
+  }
+  writeFileSync(join(directory, "pid"), `${process.pid}\n`);
+  return new EmbeddedStore(settings, queue, bodies, opened.due);
+}
+
+function openingError(opened: Exclude<Opened, { kind: "opened" }>, directory: string): StoreError {
+  switch (opened.kind) {
+    case "locked":
+      return new StoreError(
+        "io",
+        `the spool ${directory} is in use by ${holder(directory)}: each relay needs a spool of its own`,
+      );
+    case "refused":
+      return new StoreError("io", `the spool ${directory} cannot be used: ${opened.reason}`);
+    case "damaged":
+      return new StoreError("corrupt", `the spool ${directory} is damaged (${opened.reason}): ${repairAdvice(directory)}`);
+    case "failed":
+      return new StoreError(opened.error, opened.text);
+    default:
+      return opened satisfies never;
+  }
+}
+
+function holder(directory: string): string {
+  try {
+    return `process ${readFileSync(join(directory, "pid"), "utf8").trim()}`;
+  } catch (error) {
+    // The holder has taken the lock and not yet written its number.
+    if (isMissing(error)) return "another process";
+    throw error;
+  }
+}

@@ -1,0 +1,163 @@
+import { readdirSync, unlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+import { Claims } from "./claims.ts";
+import { QueueTables } from "./queueTables.ts";
+import { prepareDatabase } from "./schema.ts";
+import { failureOf, isLocked, isMissing } from "./storeFailure.ts";
+import type { Answer, Change, Opened, Operation, Question, WorkerSettings } from "./storeOperation.ts";
+
+/**
+ * The worker thread that owns the database. Group commit: all changes of a batch are one transaction, answered after its COMMIT (an fsync)
+ * returned; while it runs, the next batch gathers on the other side.
+ */
+function isChange(operation: Operation): operation is Change {
+  return operation.kind === "store" || operation.kind === "settle" || operation.kind === "probe";
+}
+
+class Queue {
+  readonly #database: DatabaseSync;
+  readonly #tables: QueueTables;
+  readonly #claims: Claims;
+  readonly #settings: WorkerSettings;
+  /** Body files whose message has left. */
+  readonly #unneeded = new Set<string>();
+
+  constructor(database: DatabaseSync, settings: WorkerSettings) {
+    this.#database = database;
+    this.#settings = settings;
+    this.#tables = new QueueTables(database);
+    this.#claims = new Claims(this.#tables);
+  }
+
+  destinations(): readonly { destination: string; due: number }[] {
+    return this.#tables.destinations();
+  }
+
+  /** Files of messages whose row was never committed, or is gone: a crash came in between. */
+  sweepOrphans(): void {
+    for (const file of readdirSync(this.#settings.bodies)) {
+      if (!this.#tables.hasFile(file)) unlinkSync(join(this.#settings.bodies, file));
+    }
+  }
+
+  run(batch: readonly Operation[]): readonly Answer[] {
+    const changes = batch.filter(isChange);
+    const outcomes = new Map<Operation, Answer>();
+    if (changes.length > 0) this.#commitTogether(changes, outcomes);
+    for (const operation of batch) {
+      if (operation.kind === "release") this.#claims.end(operation.key);
+      if (operation.kind === "settle" && outcomes.get(operation)?.kind === "done") this.#claims.end(operation.key);
+    }
+    return batch.map((operation) => outcomes.get(operation) ?? this.#answer(operation));
+  }
+
+  /** One transaction for all; when it fails, one for each, so that a change that cannot be stored does not take others with it. */
+  #commitTogether(changes: readonly Change[], outcomes: Map<Operation, Answer>): void {
+    const answer = this.#commit(changes);
+    if (answer.kind === "done" || changes.length === 1) for (const change of changes) outcomes.set(change, answer);
+    else for (const change of changes) outcomes.set(change, this.#commit([change]));
+  }
+
+  #commit(changes: readonly Change[]): Answer {
+    let files: readonly string[];
+    try {
+      this.#database.exec("BEGIN IMMEDIATE");
+      files = this.#tables.apply(changes);
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      // After some errors (SQLITE_FULL, SQLITE_IOERR) SQLite has rolled back by itself.
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      return this.#failure(error);
+    }
+    for (const file of files) this.#unneeded.add(file);
+    for (const file of this.#unneeded) this.#removeBody(file);
+    return { kind: "done" };
+  }
+
+  #removeBody(file: string): void {
+    try {
+      unlinkSync(join(this.#settings.bodies, file));
+    } catch (error) {
+      // The message is done and its row is gone; only its space is not free yet. Tried again after the next commit, and at the next start.
+      if (!isMissing(error)) return;
+    }
+    this.#unneeded.delete(file);
+  }
+
+  #answer(operation: Operation): Answer {
+    if (isChange(operation) || operation.kind === "release") return { kind: "done" };
+    try {
+      return operation.kind === "close" ? this.#close() : this.#ask(operation);
+    } catch (error) {
+      return this.#failure(error);
+    }
+  }
+
+  #ask(question: Question): Answer {
+    switch (question.kind) {
+      case "claim":
+        return this.#claims.claim(question);
+      case "content": {
+        const found = this.#tables.content(question.id);
+        return found === undefined ? { kind: "unknown" } : { kind: "content", ...found };
+      }
+      case "counts": {
+        const tally = this.#tables.tally();
+        const active = this.#claims.active();
+        const incoming = tally.incoming - active.incoming;
+        const deferred = tally.deferred - active.deferred;
+        return { kind: "counted", counts: { ...tally, incoming, deferred, active: active.incoming + active.deferred } };
+      }
+      default:
+        return question satisfies never;
+    }
+  }
+
+  #close(): Answer {
+    // Leaves one file without a log behind; without it the next start replays the log, with the same result.
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#database.close();
+    return { kind: "done" };
+  }
+
+  #failure(error: unknown): Answer & { kind: "failed" } {
+    return failureOf(error, dirname(this.#settings.database));
+  }
+}
+
+function open(settings: WorkerSettings): { opened: Opened; queue?: Queue } {
+  const directory = dirname(settings.database);
+  try {
+    const database = new DatabaseSync(settings.database);
+    const verdict = prepareDatabase(database);
+    if (verdict.kind !== "ready") {
+      database.close();
+      return { opened: verdict };
+    }
+    const queue = new Queue(database, settings);
+    queue.sweepOrphans();
+    return { opened: { kind: "opened", due: queue.destinations() }, queue };
+  } catch (error) {
+    return { opened: isLocked(error) ? { kind: "locked" } : failureOf(error, directory) };
+  }
+}
+
+function contents(answers: readonly Answer[]): ArrayBuffer[] {
+  const blobs = answers.flatMap((answer) => {
+    if (answer.kind === "claimed") return answer.works.map((work) => work.content);
+    return answer.kind === "content" ? [answer.bytes] : [];
+  });
+  return blobs.flatMap((blob) => (blob === undefined ? [] : [blob.buffer as ArrayBuffer]));
+}
+
+const { opened, queue } = open(workerData as WorkerSettings);
+parentPort?.postMessage(opened);
+if (queue !== undefined) {
+  parentPort?.on("message", (batch: readonly Operation[]) => {
+    const answers = queue.run(batch);
+    parentPort?.postMessage(answers, contents(answers));
+    if (batch.some((operation) => operation.kind === "close")) parentPort?.close();
+  });
+}

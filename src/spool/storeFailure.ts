@@ -1,0 +1,56 @@
+import { StoreError } from "./store.ts";
+import type { Failure } from "./storeOperation.ts";
+
+/** The one place where errors of SQLite and of the file system become kinds of StoreError. */
+
+/** SQLite's primary result codes. */
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_NOTADB = 26;
+const SQLITE_BUSY = 5;
+const PRIMARY_CODE_MASK = 0xff;
+
+const FULL_CODES: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+function field(error: unknown, name: string): unknown {
+  return typeof error === "object" && error !== null ? (error as Record<string, unknown>)[name] : undefined;
+}
+
+function primaryCode(error: unknown): number | undefined {
+  const code = field(error, "errcode");
+  return typeof code === "number" ? code & PRIMARY_CODE_MASK : undefined;
+}
+
+export function isLocked(error: unknown): boolean {
+  return primaryCode(error) === SQLITE_BUSY;
+}
+
+export function isMissing(error: unknown): boolean {
+  return field(error, "code") === "ENOENT";
+}
+
+/** What went wrong with the spool in `directory`, and what to do about it. */
+export function failureOf(error: unknown, directory: string): Failure {
+  const text = error instanceof Error ? error.message : String(error);
+  const code = primaryCode(error);
+  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {
+    return { kind: "failed", error: "corrupt", text: `${text}: ${repairAdvice(directory)}` };
+  }
+  if (code === SQLITE_FULL || FULL_CODES.has(field(error, "code"))) {
+    return { kind: "failed", error: "full", text: `${text}: free space on the file system of ${directory}` };
+  }
+  return { kind: "failed", error: "io", text: `${text} (spool ${directory})` };
+}
+
+export function repairAdvice(directory: string): string {
+  return (
+    `stop the relay, keep a copy of ${directory}, then in it run "sqlite3 queue.db .recover | sqlite3 repaired.db", ` +
+    "remove queue.db-wal, move repaired.db to queue.db, and start the relay"
+  );
+}
+
+export function storeError(error: unknown, directory: string): StoreError {
+  if (error instanceof StoreError) return error;
+  const failure = failureOf(error, directory);
+  return new StoreError(failure.error, failure.text, { cause: error });
+}
