@@ -41,8 +41,13 @@ export type Reason = { code: ReasonCode; text: string };
 /** Outermost first: "the MX of example.org is bogus", "because the DNSKEY of example.org ...", "because ...". Reads as a sentence. */
 export type ReasonChain = readonly [Reason, ...Reason[]];
 
-/** One hop of a CNAME or DNAME chain, with the status of that hop alone. */
-export type Alias = { name: DomainName; target: DomainName; status: "secure" | "insecure" };
+/** One hop of a CNAME or DNAME chain, with the status of that hop alone. `dname`: the record that it was derived from, if so. */
+export type Alias = {
+  name: DomainName;
+  target: DomainName;
+  status: "secure" | "insecure";
+  dname?: { owner: DomainName; target: DomainName };
+};
 
 /**
  * What is known after a look-up. The status is that of the whole chain: the least of every alias hop and of the answer.

@@ -1,0 +1,63 @@
+import { isMalformed, RR_TYPE } from "../dns/message.ts";
+import { type DomainName, displayName, isName, isWithin, labelCount, labelsOf, prefixed } from "../dns/name.ts";
+import { decodeTarget } from "../dns/rdata.ts";
+import type { RRset } from "../dns/rrset.ts";
+import { bogus, type Distrust, indeterminate } from "./evidence.ts";
+
+/**
+ * CNAME (RFC 1034 §3.6.2) and DNAME (RFC 6672): what an answer says that a name stands for.
+ *
+ * Synthesized CNAME: the one that a server derives from a DNAME (RFC 6672 §3.1). It is never signed; the DNAME is, and proves it.
+ */
+
+export type AliasClaim =
+  /** `rrset` is what must be validated. `dname` where the alias was derived from one. */
+  | { kind: "alias"; rrset: RRset; target: DomainName; dname?: { owner: DomainName; target: DomainName } }
+  | { kind: "none" }
+  | Distrust;
+
+/** What `answer` says that `name` is an alias of; not yet validated. */
+export function aliasOf(name: DomainName, answer: readonly RRset[]): AliasClaim {
+  const cname = answer.find((rrset) => rrset.type === RR_TYPE.CNAME && rrset.name === name);
+  const dname = closestDname(name, answer);
+  if (cname !== undefined && (cname.signatures.length > 0 || dname === undefined)) return throughCname(cname);
+  if (dname === undefined) return { kind: "none" };
+  const claim = throughDname(name, dname);
+  if (claim.kind !== "alias" || cname === undefined) return claim;
+  const synthesized = throughCname(cname);
+  if (synthesized.kind !== "alias" || synthesized.target === claim.target) return claim;
+  const text = `the CNAME of ${displayName(name)} is not what the DNAME of ${displayName(dname.name)} makes of it`;
+  return bogus({ code: "dname-synthesis", text });
+}
+
+/** The DNAME whose owner is nearest above `name`; a DNAME does not redirect its own owner (RFC 6672 §2.3). */
+function closestDname(name: DomainName, answer: readonly RRset[]): RRset | undefined {
+  const above = answer.filter((rrset) => rrset.type === RR_TYPE.DNAME && rrset.name !== name && isWithin(name, rrset.name));
+  return above.sort((a, b) => labelCount(b.name) - labelCount(a.name))[0];
+}
+
+function onlyTarget(rrset: RRset): DomainName | Distrust {
+  const [rdata, ...more] = rrset.rdatas;
+  const what = `${rrset.type === RR_TYPE.CNAME ? "CNAME" : "DNAME"} of ${displayName(rrset.name)}`;
+  // RFC 2181 §10.1, RFC 6672 §2.4: there is at most one.
+  if (rdata === undefined || more.length > 0) return bogus({ code: "malformed", text: `there is more than one ${what}` });
+  const target = decodeTarget(rdata);
+  return isMalformed(target) ? bogus({ code: "malformed", text: `the ${what} is malformed (${target.reason})` }) : target;
+}
+
+function throughCname(rrset: RRset): AliasClaim {
+  const target = onlyTarget(rrset);
+  return typeof target === "string" ? { kind: "alias", rrset, target } : target;
+}
+
+/** RFC 6672 §2.2: the owner's part of the name is replaced by the target. */
+function throughDname(name: DomainName, rrset: RRset): AliasClaim {
+  const dnameTarget = onlyTarget(rrset);
+  if (typeof dnameTarget !== "string") return dnameTarget;
+  const kept = labelsOf(name).slice(0, labelCount(name) - labelCount(rrset.name));
+  const target = prefixed(kept, dnameTarget);
+  if (isName(target)) return { kind: "alias", rrset, target, dname: { owner: rrset.name, target: dnameTarget } };
+  // RFC 6672 §2.2: a server says YXDOMAIN. There is no such name, yet neither was its absence shown.
+  const text = `the DNAME of ${displayName(rrset.name)} makes a name that is too long of ${displayName(name)}`;
+  return indeterminate({ code: "dname-synthesis", text });
+}

@@ -1,0 +1,97 @@
+import { type ResourceRecord, RR_TYPE } from "../dns/message.ts";
+import { type DomainName, displayName, isWithin } from "../dns/name.ts";
+import { typeName } from "../dns/rdataText.ts";
+import { rrsetsOf } from "../dns/rrset.ts";
+import type { Denial, DenialProofs, DsDenial } from "./denialProof.ts";
+import { bogus, type Distrust, type SecureZone, type Trust } from "./evidence.ts";
+import type { Terms } from "./grade.ts";
+import { nsecProofs } from "./nsec.ts";
+import { nsec3Proofs } from "./nsec3.ts";
+import { verifyRrset, type WildcardExpansion } from "./rrsig.ts";
+import type { Reason, ReasonChain } from "./securityStatus.ts";
+
+/**
+ * Proofs of non-existence out of the authority section of a message: its NSEC and NSEC3 records, each verified with the keys of the one
+ * zone that is asked about. A record of another zone, or one whose signature does not hold, proves nothing.
+ */
+export class ZoneDenials {
+  readonly #proofs: readonly DenialProofs[];
+  readonly #failures: readonly Reason[];
+
+  constructor(authority: readonly ResourceRecord[], zone: SecureZone, terms: Terms) {
+    const { rules, budget } = terms;
+    const failures: Reason[] = [];
+    const verified = rrsetsOf(authority).flatMap((rrset) => {
+      const denies = rrset.type === RR_TYPE.NSEC || rrset.type === RR_TYPE.NSEC3;
+      if (!denies || !isWithin(rrset.name, zone.name)) return [];
+      const verification = verifyRrset(rrset, zone.keys, rules.now, budget);
+      if (verification.kind === "verified") return [verification.rrset];
+      failures.push(...verification.reasons);
+      return [];
+    });
+    this.#failures = failures;
+    this.#proofs = [nsecProofs(zone.name, verified), nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget)];
+  }
+
+  nameError(name: DomainName): Denial {
+    return this.#first((proofs) => proofs.nameError(name), `that ${displayName(name)} does not exist`);
+  }
+
+  /** Not for DS, see `noDs`. */
+  noData(name: DomainName, type: number): Denial {
+    return this.#first((proofs) => proofs.noData(name, type), `that ${displayName(name)} has no ${typeName(type)}`);
+  }
+
+  noCloserMatch(name: DomainName, expansion: WildcardExpansion): Denial {
+    return this.#first((proofs) => proofs.noCloserMatch(name, expansion), `that nothing is closer to ${displayName(name)}`);
+  }
+
+  noDs(name: DomainName): DsDenial {
+    return this.#first((proofs) => proofs.noDs(name), `that ${displayName(name)} has no DS`);
+  }
+
+  /** A zone has NSEC or NSEC3; while it changes from one to the other an answer may show both. */
+  #first<T extends { kind: string }>(prove: (proofs: DenialProofs) => T | NotProved, what: string): T | NotProved {
+    const causes: Reason[] = [...this.#failures];
+    for (const proofs of this.#proofs) {
+      const result = prove(proofs);
+      if (!isNotProved(result)) return result;
+      causes.push(...result.reasons);
+    }
+    const code = this.#failures.length > 0 ? "denial-invalid" : "denial-missing";
+    return { kind: "notProved", reasons: [{ code, text: `it is not proved ${what}` }, ...causes] };
+  }
+}
+
+type NotProved = { kind: "notProved"; reasons: ReasonChain };
+
+function isNotProved<T extends { kind: string }>(result: T | NotProved): result is NotProved {
+  return result.kind === "notProved";
+}
+
+/** What is at a name where no signed zone begins. */
+export type UnsignedCut = Extract<Trust, { kind: "insecure" | "interior" }>;
+
+/** What the answer to a DS question that has no DS records says about the cut at `name` (RFC 4035 §5.2). */
+export function cutWithoutDs(
+  name: DomainName,
+  authority: readonly ResourceRecord[],
+  parent: SecureZone,
+  terms: Terms,
+): UnsignedCut | Distrust {
+  const denial = new ZoneDenials(authority, parent, terms).noDs(name);
+  switch (denial.kind) {
+    case "unsignedDelegation": {
+      const text = `${displayName(parent.name)} delegates ${displayName(name)} without a DS record`;
+      return { kind: "insecure", reasons: [{ code: "no-ds", text }], ttlSeconds: denial.ttlSeconds };
+    }
+    case "noCut":
+      return { kind: "interior", empty: denial.empty, ttlSeconds: denial.ttlSeconds };
+    case "insecure":
+      return { kind: "insecure", reasons: denial.reasons, ttlSeconds: denial.ttlSeconds };
+    case "notProved":
+      return bogus(...denial.reasons);
+    default:
+      return denial satisfies never;
+  }
+}

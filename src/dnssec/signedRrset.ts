@@ -1,0 +1,33 @@
+import { type Message, RR_TYPE } from "../dns/message.ts";
+import { displayName } from "../dns/name.ts";
+import { typeName } from "../dns/rdataText.ts";
+import type { RRset } from "../dns/rrset.ts";
+import { deepestSigner, trustOf, zoneSideOf } from "./chainOfTrust.ts";
+import { ZoneDenials } from "./denial.ts";
+import { bogus, type Distrust, type Judging } from "./evidence.ts";
+import { type Grade, insecure, secure, type Terms } from "./grade.ts";
+import { verifyRrset } from "./rrsig.ts";
+
+/** The judgement of one RRset of an answer: the chain of trust to its zone, its signature, and the proof that a wildcard needs. */
+export function* judgeRrset(rrset: RRset, message: Message, terms: Terms): Judging<Grade | Distrust> {
+  const owner = zoneSideOf(rrset.name, rrset.type);
+  const trust = yield* trustOf(owner, deepestSigner(owner, rrset.signatures), terms.rules);
+  if (trust.kind === "insecure") return insecure(trust.reasons, rrset.ttl);
+  if (trust.kind !== "secure") return trust;
+  const verification = verifyRrset(rrset, trust.zone.keys, terms.rules.now, terms.budget);
+  if (verification.kind === "failed") return bogus(...verification.reasons);
+  const { rrset: checked, expansion } = verification;
+  if (expansion === undefined) return secure(checked.ttl);
+  if (rrset.type === RR_TYPE.DNAME) {
+    // RFC 4592 §4.4: what a wildcard DNAME means is undefined.
+    return bogus({ code: "dname-synthesis", text: `the DNAME of ${displayName(rrset.name)} comes from a wildcard` });
+  }
+  // RFC 4035 §5.3.4: nothing closer to the name may exist.
+  const proof = new ZoneDenials(message.authority, trust.zone, terms).noCloserMatch(rrset.name, expansion);
+  if (proof.kind === "notProved") {
+    const text = `${typeName(rrset.type)} of ${displayName(rrset.name)} comes from ${displayName(expansion.wildcard)} without a proof`;
+    return bogus({ code: "wildcard-unproved", text }, ...proof.reasons);
+  }
+  const ttlSeconds = Math.min(checked.ttl, proof.ttlSeconds);
+  return proof.kind === "proved" ? secure(ttlSeconds) : insecure(proof.reasons, ttlSeconds);
+}
