@@ -40,6 +40,10 @@ export class TtlCache<V> {
     else this.#entries.delete(key);
   }
 
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+
   get counts(): { entries: number; hits: number; misses: number } {
     return { entries: this.#entries.size, hits: this.#hits, misses: this.#misses };
   }

@@ -1,6 +1,9 @@
-import type { DomainName } from "../dns/name.ts";
-import type { LookupType, RecordData } from "../dns/rdata.ts";
+import { isMalformed, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
+import { type DomainName, displayName } from "../dns/name.ts";
+import { decodeLookup, type LookupType, type RecordData } from "../dns/rdata.ts";
 import type { Resolution } from "../dnssec/securityStatus.ts";
+import { TtlCache } from "./cache.ts";
+import { Validator, type ValidatorOptions } from "./validator.ts";
 
 /**
  * A validating look-up. Never rejects for anything that a server or the network did: that is `bogus` or `indeterminate`.
@@ -8,4 +11,106 @@ import type { Resolution } from "../dnssec/securityStatus.ts";
  */
 export interface Resolver {
   resolve<T extends LookupType>(name: DomainName, type: T): Promise<Resolution<RecordData[T]>>;
+}
+
+/** A look-up that was judged, not taken from the cache. */
+export type Verdict = { name: DomainName; type: number; resolution: Resolution<ResourceRecord>; milliseconds: number };
+
+export type ResolverOptions = ValidatorOptions & {
+  /** Answers that are remembered. */
+  cacheEntries: number;
+  onVerdict?: (verdict: Verdict) => void;
+};
+
+export type CacheCounts = { entries: number; hits: number; misses: number };
+
+export interface ValidatingResolver extends Resolver {
+  /** The records of any type as they are: for the probe and for conformance tests. */
+  lookup(name: DomainName, type: number): Promise<Resolution<ResourceRecord>>;
+  counts(): { answers: CacheCounts; trust: CacheCounts };
+}
+
+/** RFC 2308 §5 asks for a bound of one to three hours on negative answers. */
+const MAX_NEGATIVE_TTL_SECONDS = 3 * 3600;
+/** RFC 4035 §4.7: how long an answer that does not hold is not asked for again. */
+const BOGUS_TTL_SECONDS = 30;
+/** RFC 2308 §7: the same where nothing was answered. Short: one lost packet is enough to get here. */
+const FAILURE_TTL_SECONDS = 5;
+
+/** Looks up, validates and remembers. */
+export function createResolver(options: ResolverOptions): ValidatingResolver {
+  const validator = new Validator(options);
+  const answers = new TtlCache<Resolution<ResourceRecord>>(options.cacheEntries, () => options.clock.monotonic());
+  const flights = new Map<string, Promise<Resolution<ResourceRecord>>>();
+
+  async function judge(name: DomainName, type: number, key: string): Promise<Resolution<ResourceRecord>> {
+    const began = options.clock.monotonic();
+    const resolution = await validator.lookup(name, type);
+    answers.set(key, detached(resolution), cacheSeconds(resolution));
+    options.onVerdict?.({ name, type, resolution, milliseconds: options.clock.monotonic() - began });
+    return resolution;
+  }
+
+  function lookup(name: DomainName, type: number): Promise<Resolution<ResourceRecord>> {
+    const key = `${type} ${name}`;
+    const known = answers.get(key);
+    if (known !== undefined) return Promise.resolve(remaining(known.value, known.ttlSeconds));
+    const underWay = flights.get(key);
+    if (underWay !== undefined) return underWay;
+    const flight = judge(name, type, key).finally(() => flights.delete(key));
+    flights.set(key, flight);
+    return flight;
+  }
+
+  async function resolve<T extends LookupType>(name: DomainName, type: T): Promise<Resolution<RecordData[T]>> {
+    return decoded(name, type, await lookup(name, RR_TYPE[type]));
+  }
+  return { resolve, lookup, counts: () => ({ answers: answers.counts, trust: validator.trustCounts }) };
+}
+
+function cacheSeconds(resolution: Resolution<unknown>): number {
+  switch (resolution.status) {
+    case "bogus":
+      return BOGUS_TTL_SECONDS;
+    case "indeterminate":
+      return FAILURE_TTL_SECONDS;
+    case "secure":
+    case "insecure":
+      return resolution.answer === "records" ? resolution.ttlSeconds : Math.min(resolution.ttlSeconds, MAX_NEGATIVE_TTL_SECONDS);
+    default:
+      return resolution satisfies never;
+  }
+}
+
+function remaining<R>(resolution: Resolution<R>, ttlSeconds: number): Resolution<R> {
+  return resolution.status === "secure" || resolution.status === "insecure" ? { ...resolution, ttlSeconds } : resolution;
+}
+
+/** A copy that does not keep the whole message in memory of which its records are slices. */
+function detached(resolution: Resolution<ResourceRecord>): Resolution<ResourceRecord> {
+  if (!("records" in resolution)) return resolution;
+  const [first, ...more] = resolution.records;
+  const copy = (record: ResourceRecord): ResourceRecord => ({ ...record, rdata: Buffer.from(record.rdata) });
+  return { ...resolution, records: [copy(first), ...more.map(copy)] };
+}
+
+function decoded<T extends LookupType>(
+  name: DomainName,
+  type: T,
+  resolution: Resolution<ResourceRecord>,
+): Resolution<RecordData[T]> {
+  if (!("records" in resolution)) return resolution;
+  const records: RecordData[T][] = [];
+  for (const record of resolution.records) {
+    const data = decodeLookup(type, record.rdata);
+    if (isMalformed(data)) {
+      const text = `a ${type} record of ${displayName(name)} is malformed: ${data.reason}`;
+      // Signed or not, a part of the answer is not the answer: what the missing record says is not known.
+      return { status: "indeterminate", reasons: [{ code: "malformed", text }], ede: 0 };
+    }
+    records.push(data);
+  }
+  const [first, ...more] = records;
+  if (first === undefined) throw new Error("an answer without records");
+  return { ...resolution, records: [first, ...more] };
 }

@@ -1,0 +1,111 @@
+import type { Clock } from "../clock.ts";
+import type { ResourceRecord } from "../dns/message.ts";
+import { type DomainName, displayName } from "../dns/name.ts";
+import { typeName } from "../dns/rdataText.ts";
+import type { AlgorithmTable } from "../dnssec/algorithm.ts";
+import { judgeAnswer } from "../dnssec/answer.ts";
+import { judgeAnchor, judgeCut } from "../dnssec/chainOfTrust.ts";
+import type { Evidence, Needed, Rules, Trust, TrustAnchors } from "../dnssec/evidence.ts";
+import type { Nsec3IterationLimits } from "../dnssec/nsec3.ts";
+import type { Resolution } from "../dnssec/securityStatus.ts";
+import { TtlCache } from "./cache.ts";
+import type { Source } from "./source.ts";
+import { Verifier } from "./verifier.ts";
+
+/** RFC 9276 §3.2, with the values that validators have settled on. */
+export const NSEC3_ITERATIONS: Nsec3IterationLimits = { insecureAbove: 100, bogusAbove: 500 };
+/** Questions that one look-up may cause: alias targets with a hundred labels would otherwise cost a hundred DS questions each. */
+export const MAX_QUESTIONS = 120;
+
+export type ValidatorOptions = {
+  source: Source;
+  anchors: TrustAnchors;
+  algorithms: AlgorithmTable;
+  clock: Clock;
+  /** For one look-up with all its questions. */
+  timeoutSeconds: number;
+  /** Zones whose keys (or lack of them) are remembered. */
+  trustCacheEntries: number;
+  insecureZones?: ReadonlySet<DomainName>;
+  nsec3Iterations?: Nsec3IterationLimits;
+  requireAllAlgorithms?: boolean;
+};
+
+/**
+ * Drives the judgements of dnssec/ with evidence from a source. What is proved about zones is kept for its TTL and shared by all look-ups;
+ * of equal questions that are under way at the same time only one is asked.
+ */
+export class Validator {
+  readonly #options: ValidatorOptions;
+  readonly #verifier: Verifier;
+  readonly #trust: TtlCache<Trust>;
+  readonly #flights = new Map<string, Promise<Evidence>>();
+
+  constructor(options: ValidatorOptions) {
+    this.#options = options;
+    this.#verifier = new Verifier();
+    this.#trust = new TtlCache(options.trustCacheEntries, () => options.clock.monotonic());
+  }
+
+  get trustCounts(): { entries: number; hits: number; misses: number } {
+    return this.#trust.counts;
+  }
+
+  /** Judges (name, type) afresh; only zones' keys come out of a cache. Never rejects for what a server did. */
+  async lookup(name: DomainName, type: number): Promise<Resolution<ResourceRecord>> {
+    const rules = this.#rules();
+    const questions = { left: MAX_QUESTIONS };
+    const judged = this.#verifier.run(judgeAnswer(name, type, rules), (needed) => this.#provide(needed, rules, questions));
+    let timer: NodeJS.Timeout | undefined;
+    const seconds = this.#options.timeoutSeconds;
+    const late = new Promise<Resolution<ResourceRecord>>((resolve) => {
+      timer = setTimeout(() => {
+        const text = `the ${typeName(type)} of ${displayName(name)} could not be looked up within ${seconds} seconds`;
+        resolve({ status: "indeterminate", reasons: [{ code: "lookup-failed", text }], ede: EDE_NO_REACHABLE_AUTHORITY });
+      }, seconds * 1000);
+    });
+    return await Promise.race([judged, late]).finally(() => clearTimeout(timer));
+  }
+
+  #rules(): Rules {
+    const { anchors, algorithms, insecureZones, nsec3Iterations, requireAllAlgorithms, clock } = this.#options;
+    return {
+      now: Math.floor(clock.now() / 1000),
+      anchors,
+      algorithms,
+      insecureZones: insecureZones ?? new Set(),
+      nsec3Iterations: nsec3Iterations ?? NSEC3_ITERATIONS,
+      requireAllAlgorithms: requireAllAlgorithms ?? false,
+    };
+  }
+
+  async #provide(needed: Needed, rules: Rules, questions: { left: number }): Promise<Evidence> {
+    if (needed.kind === "message") {
+      if (questions.left <= 0) return { kind: "failed", reason: `more than ${MAX_QUESTIONS} questions would be needed` };
+      questions.left -= 1;
+      const { name, type, avoid } = needed;
+      if (avoid.size > 0) return await this.#options.source.ask(name, type, { avoid });
+      return await this.#flight(`message ${type} ${name}`, () => this.#options.source.ask(name, type));
+    }
+    const key = `${needed.kind} ${needed.name}`;
+    const known = this.#trust.get(key);
+    if (known !== undefined) return { kind: "trust", trust: known.value };
+    const judging = () => (needed.kind === "cut" ? judgeCut(needed.name, needed.parent, rules) : judgeAnchor(needed.name, rules));
+    return await this.#flight(key, async () => {
+      const trust = await this.#verifier.run(judging(), (inner) => this.#provide(inner, rules, questions));
+      this.#trust.set(key, trust, trust.ttlSeconds);
+      return { kind: "trust", trust };
+    });
+  }
+
+  /** The one that is under way for `key`, or a new one. A flight waits for network only, never for another flight of the same kind. */
+  #flight(key: string, begin: () => Promise<Evidence>): Promise<Evidence> {
+    const underWay = this.#flights.get(key);
+    if (underWay !== undefined) return underWay;
+    const flight = begin().finally(() => this.#flights.delete(key));
+    this.#flights.set(key, flight);
+    return flight;
+  }
+}
+
+const EDE_NO_REACHABLE_AUTHORITY = 22;
