@@ -1,0 +1,112 @@
+import { type Message, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
+import { type DomainName, isWithin, parentOf } from "../dns/name.ts";
+import { TtlCache } from "./cache.ts";
+import type { Nameserver, Referral } from "./referral.ts";
+import type { ServerAddress } from "./transport.ts";
+
+/**
+ * Which servers serve a zone, as far as the recursor knows.
+ *
+ * learned: from a referral of the parent. The parent's word counts until its TTL ends and is then asked for again; what the child says of
+ * itself never prolongs it, so a withdrawn delegation ends (no ghost domains).
+ * child side: names of servers that the zone itself lists beyond those of the parent; only asked when the parent's all fail.
+ * configured: root hints and stub zones (asked as authoritative servers) or forward zones (asked with RD=1); these never end.
+ */
+export type Delegation =
+  | { kind: "learned"; zone: DomainName; nameservers: readonly Nameserver[] }
+  | { kind: "configured"; zone: DomainName; addresses: readonly ServerAddress[]; recursionDesired: boolean };
+
+type Learned = { delegation: Delegation & { kind: "learned" }; referral: Referral; from: string; at: number };
+
+const MAX_DELEGATIONS = 50_000;
+/** A TTL of zero is for the question in progress only; this much keeps its follow-up questions from starting at the parent each time. */
+const MIN_TTL_SECONDS = 1;
+
+export class DelegationCache {
+  readonly #configured: ReadonlyMap<DomainName, Delegation>;
+  readonly #learned: TtlCache<Learned>;
+  readonly #childSide: TtlCache<readonly DomainName[]>;
+  readonly #monotonic: () => number;
+
+  constructor(configured: readonly Delegation[], monotonic: () => number) {
+    this.#configured = new Map(configured.map((delegation) => [delegation.zone, delegation]));
+    this.#learned = new TtlCache(MAX_DELEGATIONS, monotonic);
+    this.#childSide = new TtlCache(MAX_DELEGATIONS, monotonic);
+    this.#monotonic = monotonic;
+  }
+
+  /** The delegation with most labels that leads to `name`; for type DS the one above it (RFC 4035 §3.1.4.1). */
+  closest(name: DomainName, type: number): Delegation {
+    let zone: DomainName | undefined = type === RR_TYPE.DS ? (parentOf(name) ?? name) : name;
+    for (; zone !== undefined; zone = parentOf(zone)) {
+      const found = this.#configured.get(zone) ?? this.#learned.get(zone)?.value.delegation;
+      if (found !== undefined) return found;
+    }
+    throw new Error("no delegation of the root is configured");
+  }
+
+  learn(referral: Referral, from: string): Delegation {
+    const { zone, nameservers } = referral;
+    const delegation = { kind: "learned", zone, nameservers } as const;
+    const ttlSeconds = Math.max(MIN_TTL_SECONDS, referral.ttlSeconds);
+    this.#learned.set(zone, { delegation, referral, from, at: this.#monotonic() }, ttlSeconds);
+    return this.#configured.get(zone) ?? delegation;
+  }
+
+  forget(zone: DomainName): void {
+    this.#learned.delete(zone);
+  }
+
+  /** Keeps names that the zone's own servers give for it; none within the zone: they could not be reached without it. */
+  learnChildSide(zone: DomainName, names: readonly DomainName[]): void {
+    const known = this.#learned.get(zone);
+    const outside = names.filter((name) => !isWithin(name, zone));
+    if (known !== undefined && outside.length > 0) this.#childSide.set(zone, outside, known.ttlSeconds);
+  }
+
+  childSide(zone: DomainName): readonly DomainName[] {
+    return this.#childSide.get(zone)?.value ?? [];
+  }
+
+  /** Glue that parents gave for a server in delegations it lies in: for when its own zone does not tell the address. */
+  glueOf(nameserver: DomainName): readonly string[] {
+    for (let zone: DomainName | undefined = nameserver; zone !== undefined; zone = parentOf(zone)) {
+      const servers = this.#learned.get(zone)?.value.delegation.nameservers ?? [];
+      const glue = servers.find((server) => server.name === nameserver)?.glue ?? [];
+      if (glue.length > 0) return glue;
+    }
+    return [];
+  }
+
+  /**
+   * The answer to a DS question as far as the referral to `zone` held it: the DS records, or the denial. Saves one query for each zone cut.
+   * It is evidence like any other: unvalidated.
+   */
+  dsAnswer(zone: DomainName, question: Message["questions"]): { message: Message; from: string } | undefined {
+    const known = this.#learned.get(zone)?.value;
+    if (known === undefined || known.referral.cutProof.length === 0) return undefined;
+    const age = Math.ceil((this.#monotonic() - known.at) / 1000);
+    const records = known.referral.cutProof.map((record) => ({ ...record, ttl: Math.max(0, record.ttl - age) }));
+    const isDs = records.some((record) => record.type === RR_TYPE.DS);
+    return { message: parentMessage(question, isDs ? records : [], isDs ? [] : records), from: known.from };
+  }
+}
+
+function parentMessage(questions: Message["questions"], answer: ResourceRecord[], authority: ResourceRecord[]): Message {
+  return {
+    id: 0,
+    response: true,
+    opcode: 0,
+    authoritative: true,
+    truncated: false,
+    recursionDesired: false,
+    recursionAvailable: false,
+    authenticData: false,
+    checkingDisabled: false,
+    rcode: 0,
+    questions,
+    answer,
+    authority,
+    additional: [],
+  };
+}
