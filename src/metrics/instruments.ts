@@ -1,0 +1,252 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { DANE_OUTCOMES, type DaneOutcome } from "../policy/disposition.ts";
+import {
+  type DeliveryOutcome,
+  DIRECTIONS,
+  EXPECTED_DELIVERIES,
+  GROUPS,
+  groupLabel,
+  LOOKUP_TYPES,
+  OUTCOMES,
+  PROTOCOLS,
+  protocolLabel,
+  QUEUE_STATES,
+  REJECTIONS,
+  type Rejection,
+  TRANSPORTS,
+  tlsLabel,
+  USAGES,
+  type UsageLabel,
+  VERDICTS,
+} from "./labels.ts";
+
+/**
+ * Every metric of design.md §4 that the relay feeds, declared once. Never a domain as a label; label sets are closed and begin at zero, so
+ * that rates and alerts see the first event too.
+ */
+const PREFIX = "dane_relay_";
+
+/** prom-client's defaults without the three that promtool's lint refuses (gauges named _total). */
+const REFUSED_DEFAULTS = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
+
+const DNS_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const DELIVERY_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
+const QUEUE_SECONDS = [0.01, 0.1, 1, 10, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 432_000];
+
+/** What is asked for at each scrape, rather than counted as it happens. */
+export type Observations = {
+  queue: { incoming: number; active: number; deferred: number; held: number };
+  /** Of the oldest message in the queue; 0 when it is empty. */
+  oldestMessageAgeSeconds: number;
+  connections: { inbound: number; outbound: number };
+  /** Relaxing tlsPolicies in force. */
+  policyExceptions: number;
+  /** Since the start. */
+  dnssecCache: { hits: number; misses: number };
+};
+
+export type Instruments = {
+  readonly registry: Registry;
+  messageAccepted(): void;
+  messageRejected(reason: Rejection): void;
+  /** One recipient, one attempt. `tls` as in the log. */
+  delivery(outcome: DeliveryOutcome, tls: string): void;
+  /** One host tried, or kept from by policy. */
+  daneOutcome(outcome: DaneOutcome, usage: UsageLabel): void;
+  dnssecVerdict(type: (typeof LOOKUP_TYPES)[number], status: (typeof VERDICTS)[number]): void;
+  /** The result of the validation probe. */
+  dnssecValidating(state: "validating" | "not-validating"): void;
+  dnsQuery(transport: (typeof TRANSPORTS)[number], seconds: number): void;
+  /** `protocol` and `group` as node:tls names them. */
+  tlsHandshake(protocol: string, group: string | undefined): void;
+  /** One attempt for one message at one destination. */
+  deliveryDuration(outcome: DeliveryOutcome, seconds: number): void;
+  /** From acceptance to the end of a recipient. */
+  queueWait(seconds: number): void;
+  /** `unknown`: what is in the queue could not be asked; its gauges then have no value rather than an old one. */
+  observe(observations: Observations | "unknown"): void;
+};
+
+type Declaration = { name: string; help: string; labelNames?: readonly string[] };
+
+function declared({ name, help, labelNames = [] }: Declaration, registry: Registry) {
+  return { name: PREFIX + name, help, labelNames: [...labelNames], registers: [registry] };
+}
+
+function values(list: readonly string[]): string {
+  return list.join(", ");
+}
+
+function defaultMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry });
+  for (const name of REFUSED_DEFAULTS) registry.removeSingleMetric(name);
+}
+
+function deliveryMetrics(registry: Registry) {
+  const accepted = new Counter(
+    declared({ name: "messages_accepted_total", help: "Messages taken at submission, each durable in the spool." }, registry),
+  );
+  const rejected = new Counter(
+    declared(
+      { name: "messages_rejected_total", help: `Refusals at submission. reason: ${values(REJECTIONS)}.`, labelNames: ["reason"] },
+      registry,
+    ),
+  );
+  const deliveries = new Counter(
+    declared(
+      {
+        name: "deliveries_total",
+        help: `Delivery attempts, one for each recipient. outcome: ${values(OUTCOMES)}; tls: wanted or wanted:got, ! in front where policy kept the message back, ? behind where undecided.`,
+        labelNames: ["outcome", "tls"],
+      },
+      registry,
+    ),
+  );
+  const dane = new Counter(
+    declared(
+      {
+        name: "dane_outcomes_total",
+        help: `MX hosts tried, by what DANE came to. outcome: ${values(DANE_OUTCOMES)}; usage (of the TLSA record): ${values(USAGES)}.`,
+        labelNames: ["outcome", "usage"],
+      },
+      registry,
+    ),
+  );
+  for (const reason of REJECTIONS) rejected.inc({ reason }, 0);
+  for (const labels of EXPECTED_DELIVERIES) deliveries.inc(labels, 0);
+  for (const outcome of DANE_OUTCOMES) for (const usage of USAGES) dane.inc({ outcome, usage }, 0);
+  return { accepted, rejected, deliveries, dane };
+}
+
+function durationMetrics(registry: Registry) {
+  const dns = new Histogram({
+    ...declared(
+      {
+        name: "dns_query_duration_seconds",
+        help: `Time of a DNS exchange. transport: ${values(TRANSPORTS)}.`,
+        labelNames: ["transport"],
+      },
+      registry,
+    ),
+    buckets: DNS_SECONDS,
+  });
+  const delivery = new Histogram({
+    ...declared(
+      {
+        name: "delivery_duration_seconds",
+        help: `Time of a delivery attempt. outcome: ${values(OUTCOMES)}.`,
+        labelNames: ["outcome"],
+      },
+      registry,
+    ),
+    buckets: DELIVERY_SECONDS,
+  });
+  const queueWait = new Histogram({
+    ...declared(
+      { name: "queue_wait_seconds", help: "Time from acceptance until a recipient was delivered or failed." },
+      registry,
+    ),
+    buckets: QUEUE_SECONDS,
+  });
+  for (const transport of TRANSPORTS) dns.zero({ transport });
+  for (const outcome of OUTCOMES) delivery.zero({ outcome });
+  return { dns, delivery, queueWait };
+}
+
+function securityMetrics(registry: Registry) {
+  const verdicts = new Counter(
+    declared(
+      {
+        name: "dnssec_verdicts_total",
+        help: `Look-ups by DNSSEC status (RFC 4035 section 4.3). type: ${values(LOOKUP_TYPES)}; status: ${values(VERDICTS)}.`,
+        labelNames: ["type", "status"],
+      },
+      registry,
+    ),
+  );
+  const validating = new Gauge(
+    declared(
+      { name: "dnssec_validating", help: "1 when a signed-good name was found secure and a signed-bad one bogus, else 0." },
+      registry,
+    ),
+  );
+  const handshakes = new Counter(
+    declared(
+      {
+        name: "tls_handshakes_total",
+        help: `Outgoing TLS handshakes completed. protocol: ${values(PROTOCOLS)}; group: ${values(GROUPS)}.`,
+        labelNames: ["protocol", "group"],
+      },
+      registry,
+    ),
+  );
+  for (const type of LOOKUP_TYPES) for (const status of VERDICTS) verdicts.inc({ type, status }, 0);
+  for (const protocol of PROTOCOLS) for (const group of GROUPS) handshakes.inc({ protocol, group }, 0);
+  validating.set(0);
+  return { verdicts, validating, handshakes };
+}
+
+function observedMetrics(registry: Registry): (observations: Observations | "unknown") => void {
+  const messages = new Gauge(
+    declared(
+      { name: "queue_messages", help: `Messages in the queue. state: ${values(QUEUE_STATES)}.`, labelNames: ["state"] },
+      registry,
+    ),
+  );
+  const age = new Gauge(
+    declared(
+      { name: "queue_oldest_message_age_seconds", help: "Age of the oldest message in the queue; 0 when it is empty." },
+      registry,
+    ),
+  );
+  const connections = new Gauge(
+    declared(
+      { name: "connections_open", help: `Open SMTP connections. direction: ${values(DIRECTIONS)}.`, labelNames: ["direction"] },
+      registry,
+    ),
+  );
+  const exceptions = new Gauge(
+    declared({ name: "policy_exceptions_active", help: "tlsPolicies in force that relax what DANE demands." }, registry),
+  );
+  const hits = new Counter(
+    declared({ name: "dnssec_cache_hits_total", help: "Validated look-ups answered from the cache." }, registry),
+  );
+  const misses = new Counter(
+    declared({ name: "dnssec_cache_misses_total", help: "Look-ups that the cache could not answer." }, registry),
+  );
+  return (observations) => {
+    for (const state of QUEUE_STATES)
+      messages.set({ state }, observations === "unknown" ? Number.NaN : observations.queue[state]);
+    age.set(observations === "unknown" ? Number.NaN : observations.oldestMessageAgeSeconds);
+    if (observations === "unknown") return;
+    for (const direction of DIRECTIONS) connections.set({ direction }, observations.connections[direction]);
+    exceptions.set(observations.policyExceptions);
+    hits.reset();
+    hits.inc(observations.dnssecCache.hits);
+    misses.reset();
+    misses.inc(observations.dnssecCache.misses);
+  };
+}
+
+/** A registry of its own with every metric in it. */
+export function createInstruments(): Instruments {
+  const registry = new Registry();
+  defaultMetrics(registry);
+  const { accepted, rejected, deliveries, dane } = deliveryMetrics(registry);
+  const { verdicts, validating, handshakes } = securityMetrics(registry);
+  const { dns, delivery, queueWait } = durationMetrics(registry);
+  return {
+    registry,
+    messageAccepted: () => accepted.inc(),
+    messageRejected: (reason) => rejected.inc({ reason }),
+    delivery: (outcome, tls) => deliveries.inc({ outcome, tls: tlsLabel(tls) }),
+    daneOutcome: (outcome, usage) => dane.inc({ outcome, usage }),
+    dnssecVerdict: (type, status) => verdicts.inc({ type, status }),
+    dnssecValidating: (state) => validating.set(state === "validating" ? 1 : 0),
+    dnsQuery: (transport, seconds) => dns.observe({ transport }, seconds),
+    tlsHandshake: (protocol, group) => handshakes.inc({ protocol: protocolLabel(protocol), group: groupLabel(group) }),
+    deliveryDuration: (outcome, seconds) => delivery.observe({ outcome }, seconds),
+    queueWait: (seconds) => queueWait.observe(seconds),
+    observe: observedMetrics(registry),
+  };
+}

@@ -1,0 +1,82 @@
+import type { TlsGot, TlsWanted } from "../policy/disposition.ts";
+
+/** Closed sets of label values. Whatever is not in one counts as `other`, so that no peer decides how many series there are. */
+
+export const OUTCOMES = ["delivered", "deferred", "failed"] as const;
+export type DeliveryOutcome = (typeof OUTCOMES)[number];
+
+/** Why a message, a recipient or a connection was refused at submission. */
+export const REJECTIONS = [
+  "relay-denied",
+  "bad-address",
+  "bad-content",
+  "too-large",
+  "too-many-recipients",
+  "too-many-connections",
+  "loop",
+  "spool-full",
+  "spool-failed",
+  "unsupported",
+  "other",
+] as const;
+export type Rejection = (typeof REJECTIONS)[number];
+
+/** TLSA certificate usage (RFC 7218): DANE-TA, DANE-EE. */
+export const USAGES = ["2", "3", "none"] as const;
+export type UsageLabel = (typeof USAGES)[number];
+
+export const LOOKUP_TYPES = ["A", "AAAA", "MX", "TLSA", "TXT"] as const;
+export const VERDICTS = ["secure", "insecure", "bogus", "indeterminate"] as const;
+export const TRANSPORTS = ["udp", "tcp", "tls"] as const;
+export const QUEUE_STATES = ["incoming", "active", "deferred", "held"] as const;
+export const DIRECTIONS = ["inbound", "outbound"] as const;
+
+export const PROTOCOLS = ["TLSv1.2", "TLSv1.3", "other"] as const;
+/** Key exchange groups; `none` where there was no ephemeral key. */
+export const GROUPS = ["X25519MLKEM768", "X25519", "X448", "P-256", "P-384", "P-521", "ffdhe", "none", "other"] as const;
+
+const WANTED = ["dane", "dane-only", "sts", "encrypt", "may", "none"] as const satisfies readonly TlsWanted[];
+const GOT = [
+  ...WANTED,
+  "halfdane",
+  "nocertmatch",
+  "nostarttls",
+  "notls",
+  "notlsa",
+  "noconnect",
+] as const satisfies readonly TlsGot[];
+const TLS_WORD = new RegExp(`^!?(?:${WANTED.join("|")})(?::(?:${GOT.join("|")})|\\?)?$`);
+
+/** What operators alert on, so that these series exist, at zero, before the first such delivery. */
+export const EXPECTED_DELIVERIES = [
+  ...["dane", "dane-only", "dane:halfdane", "dane:encrypt", "encrypt", "may:encrypt", "may:none", "none"].map((tls) => ({
+    outcome: "delivered",
+    tls,
+  })),
+  ...["!dane:nocertmatch", "!dane:nostarttls", "!dane:notls", "!dane?", "dane:noconnect"].map((tls) => ({
+    outcome: "deferred",
+    tls,
+  })),
+];
+
+/** The log's `tls` word: its grammar is closed, so are its values. */
+export function tlsLabel(word: string): string {
+  return TLS_WORD.test(word) ? word : "other";
+}
+
+export function protocolLabel(protocol: string): (typeof PROTOCOLS)[number] {
+  return PROTOCOLS.find((known) => known === protocol) ?? "other";
+}
+
+/** OpenSSL's name of a group as RFC 8446 §4.2.7 or common use has it. */
+export function groupLabel(group: string | undefined): (typeof GROUPS)[number] {
+  if (group === undefined) return "none";
+  if (group.startsWith("ffdhe")) return "ffdhe";
+  const names: Readonly<Record<string, string>> = {
+    prime256v1: "P-256",
+    secp256r1: "P-256",
+    secp384r1: "P-384",
+    secp521r1: "P-521",
+  };
+  return GROUPS.find((known) => known === (names[group] ?? group)) ?? "other";
+}
