@@ -1,0 +1,49 @@
+import type { DomainName } from "../dns/name.ts";
+import type { Certificate } from "../x509/certificate.ts";
+import { matchedIdentifier } from "../x509/certificateName.ts";
+import { type CertificatePath, type PathRules, validatePath } from "../x509/pathValidation.ts";
+import { type MatchFailure, type TriedRecord, triedRecord } from "./matchVerdict.ts";
+import { displayCertificate, nameMismatchText } from "./mismatchText.ts";
+import type { Tlsa } from "./tlsa.ts";
+
+export type Trial = { kind: "match"; record: Tlsa; depth: number } | { kind: "failed" };
+
+/** One record and the path that it vouches for; `depth` is that of the certificate that it names. */
+export type Candidate = { record: Tlsa; path: CertificatePath; anchor: PathRules["anchor"]; depth: number };
+
+/** Judges candidates and remembers, per record, the first failure: the one on the shortest path, so the one to mend first. */
+export class MatchAttempt {
+  readonly server: Certificate;
+  readonly #identifiers: readonly DomainName[];
+  readonly #rules: Omit<PathRules, "anchor">;
+  readonly #failures = new Map<Tlsa, TriedRecord>();
+
+  constructor(server: Certificate, identifiers: readonly DomainName[], rules: Omit<PathRules, "anchor">) {
+    this.server = server;
+    this.#identifiers = identifiers;
+    this.#rules = rules;
+  }
+
+  /** Path and name (RFC 7672 §3.1.2, §3.2.2) of a certificate that the record, or something above, is an anchor for. */
+  judge({ record, path, anchor, depth }: Candidate): Trial {
+    const verdict = validatePath(path, { ...this.#rules, anchor });
+    if (verdict.kind === "valid") return this.judgeName(record, depth);
+    const certificate = path[verdict.depth] ?? this.server;
+    const subject = verdict.depth === 0 ? "the server's certificate" : displayCertificate(certificate);
+    return this.fail(record, verdict.failure, `${subject} ${verdict.because}`, depth);
+  }
+
+  judgeName(record: Tlsa, depth: number): Trial {
+    if (matchedIdentifier(this.server, this.#identifiers) !== undefined) return { kind: "match", record, depth };
+    return this.fail(record, "name-mismatch", nameMismatchText(this.server, this.#identifiers), depth);
+  }
+
+  fail(record: Tlsa, failure: MatchFailure, clause: string, depth?: number): Trial {
+    if (!this.#failures.has(record)) this.#failures.set(record, triedRecord(record, failure, clause, depth));
+    return { kind: "failed" };
+  }
+
+  failureOf(record: Tlsa): TriedRecord | undefined {
+    return this.#failures.get(record);
+  }
+}
