@@ -1,5 +1,13 @@
+import { createConnection, type Socket } from "node:net";
+import { type OpeningOptions, opening } from "../smtp/clientDialogue.ts";
 import type { Reply } from "../smtp/reply.ts";
-import type { Envelope } from "../spool/message.ts";
+import type { Credentials } from "../smtp/saslDialogue.ts";
+import type { RecipientResult, TransactionEnvelope, TransactionRecipient } from "../smtp/transaction.ts";
+import { Channel } from "./channel.ts";
+import { OpenSession, quitPolitely, runDialogue } from "./session.ts";
+import { type Handshake, tlsHandshake } from "./tlsHandshake.ts";
+
+export type { RecipientResult, TransactionRecipient };
 
 /** What TLS a connection must reach before MAIL may be sent. */
 export type TlsNeed =
@@ -24,8 +32,11 @@ export type ConnectionRequest = {
   tls: TlsNeed;
   /** SNI (RFC 7672 §8.1: the TLSA base domain); undefined: none is sent. */
   serverName?: string;
+  /** TLS from the first octet (RFC 8314 §3.3), as on port 465. */
   implicitTls: boolean;
   timeouts: DialogueTimeouts;
+  /** AUTH to a next-hop relay: only with `need: "authenticate"`, after `verify` accepted. */
+  auth?: Credentials;
 };
 
 export type ChannelSecurity =
@@ -43,37 +54,163 @@ export type ConnectionResult = { kind: "ready"; session: SmtpSession } | { kind:
 
 /** Why no session came about; `text` is for people, `reply` what the peer said if it said something. */
 export type ConnectionFailure = {
-  stage: "connect" | "greeting" | "ehlo" | "starttls-missing" | "starttls-refused" | "handshake" | "verify";
+  stage: "connect" | "greeting" | "ehlo" | "starttls-missing" | "starttls-refused" | "handshake" | "verify" | "auth";
   text: string;
   reply?: Reply;
   /** For `verify`: what the peer presented. */
   chain?: readonly Buffer[];
 };
 
-/** RFC 3461 parameters and addresses of one RCPT. */
-export type TransactionRecipient = { address: string; notify?: readonly string[]; originalRecipient?: string };
-
 export type Transaction = {
-  envelope: Pick<Envelope, "sender" | "smtpUtf8" | "eightBitMime" | "envelopeId" | "returnContent" | "requireTls" | "size">;
+  envelope: TransactionEnvelope;
   recipients: readonly [TransactionRecipient, ...TransactionRecipient[]];
   content: () => AsyncIterable<Buffer>;
 };
 
-/** In the order of the recipients. `lost` with `ambiguous` "yes": the final dot was sent and no reply came. */
-export type RecipientResult =
-  | { kind: "accepted"; reply: Reply; dsnRelayed: "yes" | "no" }
-  | { kind: "rejected"; phase: "MAIL" | "RCPT" | "DATA" | "CONTENT"; reply: Reply }
-  | { kind: "lost"; phase: "MAIL" | "RCPT" | "DATA" | "CONTENT"; ambiguous: "yes" | "no"; text: string }
-  | { kind: "unsupported"; extension: "SMTPUTF8" | "8BITMIME" | "SIZE" | "REQUIRETLS"; text: string };
-
 export interface SmtpSession {
   readonly security: ChannelSecurity;
   readonly extensions: ReadonlySet<string>;
-  /** One mail transaction (RFC 5321 §3.3); never rejects for what the peer does. */
+  /** One mail transaction (RFC 5321 §3.3). Never rejects for what the peer does; rejects, the connection cut, when `content` cannot be read. */
   transact(transaction: Transaction): Promise<readonly RecipientResult[]>;
   /** Whether another transaction may follow on this connection. */
   readonly state: "idle" | "busy" | "closed";
   /** QUIT, then close; resolves when the socket is gone. */
   quit(): Promise<void>;
   destroy(): void;
+}
+
+type Failed = Extract<ConnectionResult, { kind: "failed" }>;
+type Secured = Extract<Handshake, { kind: "secured" }>;
+
+/** Sentences for the errors that a connect attempt ends in; others keep their code. */
+const CONNECT_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset",
+  EHOSTUNREACH: "host unreachable",
+  ENETUNREACH: "network unreachable: no route, or no address of this family",
+  ETIMEDOUT: "connection timed out",
+  EADDRNOTAVAIL: "the configured source address is not one of this machine's",
+  EMFILE: "out of file descriptors",
+};
+
+function failed(stage: ConnectionFailure["stage"], text: string, more: Pick<ConnectionFailure, "reply" | "chain"> = {}): Failed {
+  return { kind: "failed", failure: { stage, text, ...more } };
+}
+
+function dial(request: ConnectionRequest): Promise<Socket | Failed> {
+  const where = `${request.address} port ${request.port}`;
+  return new Promise((resolve) => {
+    const socket = createConnection({
+      host: request.address,
+      port: request.port,
+      noDelay: true,
+      ...(request.localAddress === undefined ? {} : { localAddress: request.localAddress }),
+    });
+    const end = (result: Socket | Failed): void => {
+      clearTimeout(deadline);
+      if (result !== socket) socket.destroy();
+      resolve(result);
+    };
+    const deadline = setTimeout(() => {
+      end(failed("connect", `${where}: no connection within ${request.timeouts.connectSeconds} s`));
+    }, request.timeouts.connectSeconds * 1000);
+    socket.once("connect", () => end(socket));
+    // Stays attached: an error finds a listener at any time.
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      const code = error.code ?? error.message;
+      end(failed("connect", `${where}: ${CONNECT_ERRORS[code] ?? code}`));
+    });
+  });
+}
+
+/** Handshake, then `verify` on the chain as sent, before a single octet of SMTP goes in; the TLS socket is closed when refused. */
+async function secure(socket: Socket, request: ConnectionRequest): Promise<Secured | Failed> {
+  const demanded = request.tls.need === "encrypt" || request.tls.need === "authenticate";
+  const handshake = await tlsHandshake(socket, {
+    demand: demanded ? "demanded" : "opportunistic",
+    ...(request.serverName === undefined ? {} : { serverName: request.serverName }),
+    ...(request.timeouts.commandSeconds === undefined ? {} : { ceilingSeconds: request.timeouts.commandSeconds }),
+  });
+  if (handshake.kind === "failed") return failed("handshake", handshake.text);
+  if (request.tls.need !== "authenticate") return handshake;
+  const verdict = request.tls.verify(handshake.chain);
+  if (verdict.kind === "accepted") return handshake;
+  handshake.socket.destroySoon();
+  return failed("verify", verdict.reason, { chain: handshake.chain });
+}
+
+function securityOf(handshake: Secured, request: ConnectionRequest): ChannelSecurity {
+  const { protocol, cipher, group, chain } = handshake;
+  const authenticated = request.tls.need === "authenticate" ? "verified" : "not-verified";
+  return { kind: "tls", protocol, cipher, authenticated, chain, ...(group === undefined ? {} : { group }) };
+}
+
+function openingOptions(request: ConnectionRequest): OpeningOptions {
+  const { need } = request.tls;
+  return {
+    hostname: request.hostname,
+    starttls: need === "none" ? "never" : need === "opportunistic" ? "opportunistic" : "required",
+    implicitTls: request.implicitTls,
+    ...(request.auth === undefined ? {} : { credentials: request.auth }),
+  };
+}
+
+/**
+ * Connects, greets, reaches the TLS that is needed and leaves a session ready for MAIL. Where `encrypt` or `authenticate` is not met nothing
+ * of a message was said. After a failed opportunistic handshake it is the caller who connects again with `need: "none"`.
+ */
+export async function openConnection(request: ConnectionRequest): Promise<ConnectionResult> {
+  if (request.auth !== undefined && request.tls.need !== "authenticate") {
+    return failed("auth", "credentials are only sent inside authenticated TLS, which was not asked for");
+  }
+  const socket = await dial(request);
+  if ("kind" in socket) return socket;
+  if (!request.implicitTls) return greet(socket, request, undefined);
+  const handshake = await secure(socket, request);
+  return handshake.kind === "secured" ? greet(handshake.socket, request, securityOf(handshake, request)) : handshake;
+}
+
+/** The opening dialogue on a connected socket, through STARTTLS where it comes to that. */
+async function greet(
+  socket: Socket,
+  request: ConnectionRequest,
+  initial: ChannelSecurity | undefined,
+): Promise<ConnectionResult> {
+  const channel = new Channel(socket, request.timeouts.commandSeconds);
+  let security = initial;
+  let tlsFailure: Failed | undefined;
+  const result = await runDialogue(channel, opening(openingOptions(request)), async (step) => {
+    if (step.kind !== "startTls") throw new Error(`step ${step.kind} has no place before MAIL`);
+    const handshake = await startTls(channel, socket, request);
+    if (handshake.kind === "failed") {
+      tlsFailure = handshake;
+      return { kind: "lost", text: handshake.failure.text };
+    }
+    channel.attach(handshake.socket);
+    security = securityOf(handshake, request);
+    return { kind: "secured" };
+  });
+  if (tlsFailure !== undefined) return tlsFailure;
+  if (result.kind === "failed") {
+    if (result.quit === "possible") void quitPolitely(channel);
+    else channel.destroy();
+    return failed(result.stage, result.text, result.reply === undefined ? {} : { reply: result.reply });
+  }
+  security ??= {
+    kind: "clear",
+    starttlsOffered: result.extensions.has("STARTTLS"),
+    ...(result.starttlsReply === undefined ? {} : { starttlsReply: result.starttlsReply }),
+  };
+  return { kind: "ready", session: new OpenSession(channel, security, result.extensions) };
+}
+
+/** TLS on a socket whose server said 220 to STARTTLS. */
+async function startTls(channel: Channel, socket: Socket, request: ConnectionRequest): Promise<Secured | Failed> {
+  channel.detach();
+  // What came in clear text behind the 220 would be read as if it had come inside TLS: an injection (RFC 3207 §4.2, CVE-2011-0411).
+  if (channel.hasUntaken || socket.readableLength > 0) {
+    socket.destroy();
+    return failed("handshake", "plaintext came behind the server's 220 to STARTTLS: taken for an attack, connection closed");
+  }
+  return await secure(socket, request);
 }
