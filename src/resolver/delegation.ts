@@ -53,8 +53,12 @@ export class DelegationCache {
     return this.#configured.get(zone) ?? delegation;
   }
 
-  forget(zone: DomainName): void {
+  /** Forgets a learned delegation of that age; false when there is none to forget. */
+  forgetOlder(zone: DomainName, ageSeconds: number): boolean {
+    const known = this.#learned.get(zone)?.value;
+    if (known === undefined || this.#monotonic() - known.at < ageSeconds * 1000) return false;
     this.#learned.delete(zone);
+    return true;
   }
 
   /** Keeps names that the zone's own servers give for it; none within the zone: they could not be reached without it. */

@@ -46,6 +46,8 @@ export type RecursorOptions = {
 const MAX_BOUNDARIES = 50_000;
 /** How long "here begins no zone" is believed: it only spares queries, and the next query for the name finds a new zone anyway. */
 const NO_CUT_SECONDS = 600;
+/** A referral this fresh is not asked for again when the servers it named do not answer. */
+const MIN_AGE_OF_OUTDATED_SECONDS = 30;
 const NOBODY: ReadonlySet<string> = new Set();
 
 /**
@@ -116,9 +118,9 @@ class Recursor implements Source {
     }
     const start = this.#delegations.closest(name, type);
     const first = await this.#iterate({ name, type, undertaking, avoid }, start);
-    if (first.kind === "message" || start.kind !== "learned" || undertaking.budget.exhausted !== undefined) return first;
+    if (first.kind === "message" || undertaking.budget.exhausted !== undefined) return first;
     // What was known of the zone may be outdated: its parent is asked anew, once.
-    this.#delegations.forget(start.zone);
+    if (!this.#delegations.forgetOlder(start.zone, MIN_AGE_OF_OUTDATED_SECONDS)) return first;
     const again = await this.#iterate({ name, type, undertaking, avoid }, this.#delegations.closest(name, type));
     return again.kind === "message" ? again : first;
   }
@@ -144,9 +146,12 @@ class Recursor implements Source {
         referrals += 1;
       } else if (isFinal) {
         if (answer.kind === "answer" && answer.message.rcode === RCODE.NOERROR) this.#rememberNoCut(name, delegation);
-        return answer.kind === "answer" ? { kind: "message", message: answer.message, from: answer.from } : answer;
+        if (answer.kind === "failed") return { kind: "failed", reason: answer.reason };
+        return { kind: "message", message: answer.message, from: answer.from };
       } else if (answer.kind === "answer" && answer.message.rcode === RCODE.NOERROR) {
         this.#rememberNoCut(step, delegation);
+      } else if (answer.kind === "failed" && answer.silent) {
+        return { kind: "failed", reason: answer.reason };
       } else {
         // RFC 9156 §3 (6d), (6e): servers that are wrong about empty non-terminals, or fail on what is minimised: the whole name.
         steps = [];
@@ -168,13 +173,9 @@ class Recursor implements Source {
   #askZone(delegation: Delegation, wanted: Wanted): Promise<ZoneAnswer> {
     const { undertaking, avoid } = wanted;
     const question: Question = { name: wanted.name, type: wanted.type, class: CLASS_IN };
-    const servers = zoneServers(delegation, undertaking, {
-      ...this.#servers,
-      delegations: this.#delegations,
-      addresses: this.#addresses,
-      selection: this.#selection,
-      limits: this.#limits,
-    });
+    const known = { delegations: this.#delegations, addresses: this.#addresses, selection: this.#selection };
+    const servers = (isContent: () => boolean) =>
+      zoneServers(delegation, undertaking, { ...this.#servers, ...known, limits: this.#limits }, isContent);
     const query = new ZoneQuery(
       { question, delegation, servers, avoid, undertaking },
       { queries: this.#queries, delegations: this.#delegations, addresses: this.#policy, limits: this.#limits },

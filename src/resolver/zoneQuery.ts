@@ -14,7 +14,8 @@ import type { ServerAddress } from "./transport.ts";
 export type ZoneAnswer =
   | { kind: "answer"; message: Message; from: string }
   | { kind: "referral"; referral: Referral; from: string }
-  | { kind: "failed"; reason: string };
+  /** `silent`: not one of the servers said anything. */
+  | { kind: "failed"; reason: string; silent: boolean };
 
 export type ZoneQueryOptions = {
   queries: ServerQueries;
@@ -26,8 +27,8 @@ export type ZoneQueryOptions = {
 export type ZoneQuestion = {
   question: Question;
   delegation: Delegation;
-  /** In the order to ask them. */
-  servers: AsyncGenerator<ServerAddress, void, undefined>;
+  /** In the order to ask them; none are looked up for it once `isContent`. */
+  servers: (isContent: () => boolean) => AsyncGenerator<ServerAddress, void, undefined>;
   /** Servers whose answer is not wanted (their referrals are). */
   avoid: ReadonlySet<string>;
   undertaking: Undertaking;
@@ -48,6 +49,7 @@ export class ZoneQuery {
   readonly #recursive: ServerAddress[] = [];
   #secondRate: Answered | undefined;
   #tries = 0;
+  #replies = 0;
   #opinions = 0;
 
   constructor(asked: ZoneQuestion, options: ZoneQueryOptions) {
@@ -59,7 +61,7 @@ export class ZoneQuery {
     const { servers, delegation } = this.#asked;
     const recursionDesired = delegation.kind === "configured" && delegation.recursionDesired;
     const unwanted: ServerAddress[] = [];
-    for await (const server of servers) {
+    for await (const server of servers(() => this.#secondRate !== undefined)) {
       if (this.#asked.avoid.has(serverKey(server))) {
         unwanted.push(server);
         continue;
@@ -109,6 +111,7 @@ export class ZoneQuery {
       this.#note(server, reply.reason);
       return undefined;
     }
+    this.#replies += 1;
     return this.#weigh(server, reply, reply.response);
   }
 
@@ -158,6 +161,6 @@ export class ZoneQuery {
     const all = exhausted === undefined ? this.#reasons : [...this.#reasons, exhausted];
     const zone = displayName(delegation.zone);
     const reason = all.length === 0 ? "no address of a server is known" : all.join("; ");
-    return { kind: "failed", reason: `no server of ${zone} answered: ${reason}` };
+    return { kind: "failed", reason: `no server of ${zone} answered: ${reason}`, silent: this.#replies === 0 };
   }
 }

@@ -23,7 +23,7 @@ export type ZoneServersOptions = {
 
 /**
  * The servers of a zone, one after another, cheapest to know first. Whoever takes them stops when one has answered, so that look-ups for
- * more are made only when they are needed.
+ * more are made only when they are needed; nor are they when `isContent` says that what there is will do.
  * 1. configured addresses, glue, and addresses looked up earlier: in the order of server selection.
  * 2. name servers of the delegation without known address: looked up.
  * 3. when all these failed: look-ups for those that had glue (the child may know better), names of the child side, and at last the glue
@@ -33,6 +33,7 @@ export async function* zoneServers(
   delegation: Delegation,
   undertaking: Undertaking,
   options: ZoneServersOptions,
+  isContent: () => boolean,
 ): AsyncGenerator<ServerAddress, void, undefined> {
   const { selection } = options;
   if (delegation.kind === "configured") {
@@ -50,10 +51,11 @@ export async function* zoneServers(
   };
   const { zone, nameservers } = delegation;
   yield* fresh(nameservers.flatMap((server) => knownAddresses(server, zone, options)));
+  if (isContent()) return;
   if (!undertaking.expanding.has(zone)) {
     const expanding = new Set(undertaking.expanding).add(zone);
     for (const nameserver of namesToLookUp(delegation, options).slice(0, options.limits.nameserverLookupsPerZone)) {
-      if (undertaking.budget.exhausted !== undefined) return;
+      if (undertaking.budget.exhausted !== undefined || isContent()) return;
       yield* fresh(await options.addresses.lookUp(nameserver, { ...undertaking, expanding }));
     }
   }
