@@ -72,6 +72,7 @@ function postfixListeners(receivers: readonly Receiver[]): PostfixListener[] {
       case "postfix":
       case "postfix-clear":
       case "postfix-454":
+      case "postfix-without-key":
         return [{ receiver, port: 25 }];
       case "stripped":
         return [{ receiver, port: BEHIND_STRIPPER }];

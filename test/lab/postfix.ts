@@ -4,6 +4,7 @@ import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promi
 import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { makeLeaf } from "../fake/certificates.ts";
 import { type Daemon, startDaemon } from "./daemon.ts";
 import type { Receiver } from "./world.ts";
 
@@ -16,6 +17,7 @@ export type Postfix = { daemon: Daemon; stored: () => Promise<Stored[]>; log: ()
 
 const run = promisify(execFile);
 
+const GREETING_MILLISECONDS = 5000;
 const DAEMONS = "/usr/lib/postfix/sbin";
 const OWNED_BY_POSTFIX = [
   "active",
@@ -77,7 +79,7 @@ function mainConfiguration(directory: string, owner: { mailUser: number; mailGro
     "local_recipient_maps =",
     "disable_dns_lookups = yes",
     "smtpd_peername_lookup = no",
-    "smtpd_relay_restrictions = permit",
+    "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination",
     "smtpd_client_connection_count_limit = 0",
     "smtpd_tls_security_level = may",
     "smtpd_tls_received_header = yes",
@@ -120,25 +122,38 @@ const SERVICES = [
 async function listenerService(directory: string, listener: PostfixListener): Promise<string> {
   const { receiver, port } = listener;
   const options = [`myhostname=${receiver.name}`];
-  if (receiver.server === "postfix-clear") options.push("smtpd_tls_security_level=none");
-  else {
-    const file = join(directory, "certificates", `${receiver.name}.pem`);
-    // Postfix offers STARTTLS even where it cannot load its key, and then answers 454.
-    if (receiver.server !== "postfix-454")
-      await writeFile(file, `${receiver.identity.leaf.keyPem}${receiver.identity.chainPem}`, { mode: 0o600 });
-    options.push(`smtpd_tls_chain_files=${file}`);
+  const file = join(directory, "certificates", `${receiver.name}.pem`);
+  const { leaf, chainPem } = receiver.identity;
+  switch (receiver.server) {
+    case "postfix-clear":
+      options.push("smtpd_tls_security_level=none");
+      break;
+    case "postfix-454":
+      // A key that is not the certificate's: Postfix still offers STARTTLS, and refuses it.
+      await writeFile(file, `${makeLeaf().keyPem}${chainPem}`, { mode: 0o600 });
+      break;
+    case "postfix-without-key":
+      // No key at all: Postfix still offers STARTTLS, and shares no cipher suite with anybody.
+      break;
+    default:
+      await writeFile(file, `${leaf.keyPem}${chainPem}`, { mode: 0o600 });
   }
+  if (receiver.server !== "postfix-clear") options.push(`smtpd_tls_chain_files=${file}`);
   return `${receiver.address}:${port} inet n - n - - smtpd ${options.map((option) => `-o ${option}`).join(" ")}`;
 }
 
-function connects(address: string, port: number): Promise<boolean> {
+/** Whether a mail server greets there (RFC 5321 §4.2: 220). */
+function greets(address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, address);
-    socket.once("error", () => resolve(false));
-    socket.once("connect", () => {
+    const finish = (result: boolean): void => {
       socket.destroy();
-      resolve(true);
-    });
+      resolve(result);
+    };
+    socket.setTimeout(GREETING_MILLISECONDS, () => finish(false));
+    socket.once("error", () => finish(false));
+    socket.once("close", () => finish(false));
+    socket.once("data", (greeting) => finish(greeting.toString("latin1").startsWith("220 ")));
   });
 }
 
@@ -156,7 +171,7 @@ export async function startPostfix(directory: string, listeners: readonly Postfi
     arguments: ["-s", "-c", join(directory, "config")],
     logFile: join(directory, "log"),
     environment: { ...process.env, MAIL_CONFIG: join(directory, "config") },
-    ready: () => connects(first.receiver.address, first.port),
+    ready: () => greets(first.receiver.address, first.port),
   });
   return {
     daemon,

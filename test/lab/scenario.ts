@@ -47,10 +47,19 @@ export type Host = {
 };
 
 /**
- * postfix: STARTTLS with the host's certificate. postfix-clear: no STARTTLS. postfix-454: its key is missing, so that STARTTLS
- * gets 454. stripped: Postfix behind a middlebox that hides STARTTLS. closed: nothing listens. The rest is played by a script.
+ * postfix: STARTTLS with the host's certificate. postfix-clear: no STARTTLS. postfix-454: a key that is not the certificate's, so that
+ * STARTTLS gets 454. postfix-without-key: the key file is missing, so that every handshake fails. stripped: Postfix behind a middlebox
+ * that hides STARTTLS. closed: nothing listens. The rest is played by a script: handshake-fails says 220 and then no TLS.
  */
-export type Server = "postfix" | "postfix-clear" | "postfix-454" | "stripped" | "closed" | "handshake-fails" | "peer";
+export type Server =
+  | "postfix"
+  | "postfix-clear"
+  | "postfix-454"
+  | "postfix-without-key"
+  | "stripped"
+  | "closed"
+  | "handshake-fails"
+  | "peer";
 
 export type Certificate = {
   issuer?: "ca" | "self";

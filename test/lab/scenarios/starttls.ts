@@ -2,6 +2,7 @@ import { authenticated, type Expected, refused, type Scenario, type Server, tlsa
 
 /** What the server must offer: STARTTLS, with or without TLSA, and records that no sender can use (RFC 7672 §2.2, §3.1.3). */
 
+const noHandshake = refused("!dane:notls", "handshake-failed");
 const missing = refused("!dane:nostarttls", "starttls-missing");
 
 function underTlsa(slug: string, shows: string, server: Server, expected: Expected): Scenario {
@@ -45,11 +46,12 @@ export const STARTTLS: readonly Scenario[] = [
   underTlsa("no-starttls", "TLSA, but the server offers no STARTTLS", "postfix-clear", missing),
   underTlsa("starttls-454", "TLSA, but STARTTLS is answered with 454", "postfix-454", missing),
   underTlsa("stripped", "TLSA, and a middlebox that hides STARTTLS", "stripped", missing),
+  underTlsa("handshake-fails", "TLSA, and a server that says 220 and then no TLS", "handshake-fails", noHandshake),
   underTlsa(
-    "handshake-fails",
-    "TLSA, and a server whose TLS handshake fails",
-    "handshake-fails",
-    refused("!dane:notls", "handshake-failed"),
+    "no-common-cipher",
+    "TLSA, and a server whose key is missing: no cipher suite in common",
+    "postfix-without-key",
+    noHandshake,
   ),
   unusableOnly("unusable", "postfix", (host) => ({ ...authenticated(host), tls: "dane:encrypt", dane: "unusable" })),
   unusableOnly("unusable-no-starttls", "postfix-clear", () => missing),
