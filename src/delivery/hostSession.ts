@@ -1,4 +1,5 @@
-import { type MatchVerdict, matchCertificate } from "../dane/certificateMatch.ts";
+import { matchCertificate } from "../dane/certificateMatch.ts";
+import type { MatchVerdict } from "../dane/matchVerdict.ts";
 import { presentTlsa, type Tlsa } from "../dane/tlsa.ts";
 import { displayName } from "../dns/name.ts";
 import { type DaneOutcome, type Outcome, sessionOutcome, type TlsGot } from "../policy/disposition.ts";
@@ -178,6 +179,12 @@ function failureWord(stage: ConnectionFailure["stage"], tls: UsableHostTls): { t
       return { tls: tlsWord(tls.wanted, "notls", "violated"), dane: under("handshake-failed") };
     case "verify":
       return { tls: tlsWord(tls.wanted, "nocertmatch", "violated"), dane: under("mismatch") };
+    case "auth":
+      // AUTH comes after the channel is as it must be: what failed is the relay's own login.
+      return {
+        tls: tlsWord(tls.wanted, tls.kind === "authenticate" || tls.kind === "encrypt" ? tls.got : "encrypt", "kept"),
+        dane: tls.success,
+      };
     default:
       return stage satisfies never;
   }

@@ -27,7 +27,6 @@ const CLAIM_BATCH = 50;
 /** With nothing known to be due, the store is asked again after this; a wake-up may have been missed across processes. */
 const IDLE_POLL_MILLISECONDS = 60_000;
 const MIN_POLL_MILLISECONDS = 10;
-const SATURATED_POLL_MILLISECONDS = 500;
 /** After the store failed to hand out work. */
 const STORE_FAILURE_MILLISECONDS = 5_000;
 
@@ -94,15 +93,20 @@ export class Scheduler {
       const free = maxConnections - this.#total;
       // Without a free connection the end of any attempt wakes us.
       if (free <= 0) return;
-      const works = await store.claim({ now: clock.now(), limit: Math.min(free, CLAIM_BATCH), exclude: this.#saturated() });
+      const limit = Math.min(free, CLAIM_BATCH);
+      const works = await store.claim({
+        now: clock.now(),
+        limit,
+        exclude: this.#saturated(),
+        room: (destination) => this.#room(destination),
+      });
       if (works.length === 0) break;
       for (const work of works) this.#begin(work);
     }
-    const next = await store.nextDueAt();
-    const wait = next === undefined ? IDLE_POLL_MILLISECONDS : next - clock.now();
     // What is due but saturated is woken by the end of an attempt, not by asking the store again and again.
-    const least = this.#running.size === 0 ? MIN_POLL_MILLISECONDS : SATURATED_POLL_MILLISECONDS;
-    this.#sleep(Math.min(Math.max(wait, least), IDLE_POLL_MILLISECONDS));
+    const next = await store.nextDueAt(this.#saturated());
+    const wait = next === undefined ? IDLE_POLL_MILLISECONDS : next - clock.now();
+    this.#sleep(Math.min(Math.max(wait, MIN_POLL_MILLISECONDS), IDLE_POLL_MILLISECONDS));
   }
 
   #sleep(milliseconds: number): void {
@@ -111,19 +115,21 @@ export class Scheduler {
     this.#timer = setTimeout(() => this.#wake(), milliseconds);
   }
 
+  /** How many more works of `destination` may run. */
+  #room(destination: string): number {
+    return this.#options.maxConnectionsPerDestination - (this.#running.get(destination) ?? 0);
+  }
+
   #saturated(): ReadonlySet<string> {
-    const limit = this.#options.maxConnectionsPerDestination;
-    return new Set([...this.#running].filter(([, count]) => count >= limit).map(([destination]) => destination));
+    return new Set([...this.#running.keys()].filter((destination) => this.#room(destination) <= 0));
   }
 
   #begin(work: Work): void {
-    const count = this.#running.get(work.destination) ?? 0;
-    // One claim may bring more of a destination than fits: what is over goes back, and `exclude` keeps it there.
-    if (this.#state !== "running" || count >= this.#options.maxConnectionsPerDestination) {
+    if (this.#state !== "running" || this.#room(work.destination) <= 0) {
       this.#options.store.release(work);
       return;
     }
-    this.#running.set(work.destination, count + 1);
+    this.#running.set(work.destination, (this.#running.get(work.destination) ?? 0) + 1);
     this.#total += 1;
     this.#options
       .run(work)

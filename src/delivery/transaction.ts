@@ -38,7 +38,8 @@ export function verdictOf(
     case "accepted": {
       const { trace, matched } = session;
       const security = { ...channelOf(trace), ...(matched === undefined ? {} : { matched }) };
-      return { next: "no", outcome: { kind: "delivered", reply: result.reply, security } };
+      const dsn = result.dsnRelayed === "yes" ? "passed-on" : "ours";
+      return { next: "no", outcome: { kind: "delivered", reply: result.reply, security, dsn } };
     }
     case "rejected":
       return replyOutcome(result.phase, result.reply, where);

@@ -56,7 +56,8 @@ export type AchievedSecurity = {
 
 /** Per recipient, persisted. */
 export type Outcome =
-  | { kind: "delivered"; reply: Reply; security: AchievedSecurity }
+  /** `dsn`: who reports success if the sender asked for it (RFC 3461 §5.2.2): the host that took it, or we. */
+  | { kind: "delivered"; reply: Reply; security: AchievedSecurity; dsn?: "passed-on" | "ours" }
   | { kind: "deferred"; status: EnhancedStatus; cause: Cause }
   | { kind: "failed"; status: EnhancedStatus; cause: Cause };
 

@@ -1,0 +1,89 @@
+import { type Cause, expiredOutcome, type Outcome } from "../policy/disposition.ts";
+import { type RetrySettings, retryDecision } from "../policy/retrySchedule.ts";
+import type { QueuedRecipient, Settled, Work } from "../spool/message.ts";
+import type { RecipientOutcome } from "./ledger.ts";
+
+/** What a sender is told about some of the recipients (RFC 3464 §2.3.3). */
+export type Notice = { action: "failed" | "delayed" | "relayed"; recipients: readonly NoticeRecipient[] };
+export type NoticeRecipient = { request: QueuedRecipient; outcome: Outcome };
+
+/** What an attempt leads to: what the store records, and what the sender hears. `final` is each recipient's outcome after the lifetime had its say. */
+export type Settlement = { settled: readonly Settled[]; notices: readonly Notice[]; final: readonly RecipientOutcome[] };
+
+export type SettlementContext = { now: number; retry: RetrySettings /** Uniform in [0, 1). */; random: () => number };
+
+/**
+ * Decides for each recipient of `work` what follows from its outcome: gone, due again, or given up (RFC 5321 §4.5.4.1), and which notices the
+ * sender gets by its NOTIFY (RFC 3461 §4.1). Whether a notice can be sent at all (null sender) is for the one who writes it.
+ */
+export function settlementOf(work: Work, outcomes: readonly RecipientOutcome[], context: SettlementContext): Settlement {
+  const settled: Settled[] = [];
+  const final: RecipientOutcome[] = [];
+  const told: Record<Notice["action"], NoticeRecipient[]> = { failed: [], delayed: [], relayed: [] };
+  for (const entry of outcomes) {
+    const { recipient } = entry;
+    const step = nextStep(work, entry, context);
+    settled.push(step.settled);
+    final.push({ ...entry, outcome: step.settled.outcome });
+    if (step.tell !== "nothing") told[step.tell].push({ request: recipient, outcome: step.settled.outcome });
+  }
+  const notices = (["failed", "delayed", "relayed"] as const)
+    .filter((action) => told[action].length > 0)
+    .map((action) => ({ action, recipients: told[action] }));
+  return { settled, notices, final };
+}
+
+type Step = { settled: Settled; tell: Notice["action"] | "nothing" };
+
+function nextStep(work: Work, { recipient, outcome }: RecipientOutcome, context: SettlementContext): Step {
+  const { index } = recipient;
+  switch (outcome.kind) {
+    case "delivered":
+      // RFC 3461 §5.2.2: the next host sends the notice itself where it was handed the request.
+      return { settled: { index, outcome }, tell: outcome.dsn === "ours" && wants(recipient, "SUCCESS") ? "relayed" : "nothing" };
+    case "failed":
+      return { settled: { index, outcome }, tell: wants(recipient, "FAILURE") ? "failed" : "nothing" };
+    case "deferred":
+      return deferredStep(work, recipient, outcome, context);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+function deferredStep(
+  work: Work,
+  recipient: QueuedRecipient,
+  outcome: Extract<Outcome, { kind: "deferred" }>,
+  context: SettlementContext,
+): Step {
+  const { index } = recipient;
+  const decision = retryDecision(context.retry, {
+    now: context.now,
+    acceptedAt: work.envelope.acceptedAt,
+    attempts: recipient.attempts + 1,
+    delayWarned: recipient.delayWarned,
+    random: context.random(),
+  });
+  if (decision.kind === "expired") {
+    const failed = expiredOutcome(outcome, context.retry.lifetimeHours);
+    return { settled: { index, outcome: failed }, tell: wants(recipient, "FAILURE") ? "failed" : "nothing" };
+  }
+  const settled: Settled = { index, outcome, nextAttemptAt: decision.atMilliseconds };
+  if (decision.warn === "no") return { settled, tell: "nothing" };
+  return { settled: { ...settled, delayWarned: true }, tell: wants(recipient, "DELAY") ? "delayed" : "nothing" };
+}
+
+/** RFC 3461 §4.1: without NOTIFY, failures are reported and delays may be; success never is. */
+function wants(recipient: QueuedRecipient, notice: "SUCCESS" | "FAILURE" | "DELAY"): boolean {
+  return recipient.notify === undefined ? notice !== "SUCCESS" : recipient.notify.includes(notice);
+}
+
+/** When the attempt itself broke (the content could not be read, a bug): nobody is to blame outside, so everybody waits. */
+export function brokenAttempt(work: Work, text: string): readonly RecipientOutcome[] {
+  const cause: Cause = { kind: "local", text };
+  return work.recipients.map((recipient) => ({
+    recipient,
+    outcome: { kind: "deferred", status: "4.3.0", cause },
+    trace: { tls: "dane:noconnect", dane: "not-tried", dnssec: { mx: "not-asked", address: "not-asked", tlsa: "not-asked" } },
+  }));
+}
