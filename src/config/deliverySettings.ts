@@ -10,7 +10,7 @@ const MAX_RETRY_SECONDS = 7 * 24 * 3600;
 const MAX_COMMAND_SECONDS = 3600;
 
 /** A day, which begins at midnight UTC, or an instant with its offset. Yields milliseconds since the epoch. */
-const instant = textual("a day (2027-01-31: until it begins, UTC) or an instant (2027-01-31T12:00:00Z)", (text) => {
+const instant = textual<number>("a day (2027-01-31: until it begins, UTC) or an instant (2027-01-31T12:00:00Z)", (text) => {
   const match = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d))?$/.exec(text);
   const milliseconds = match === null ? Number.NaN : Date.parse(text);
   if (match === null || Number.isNaN(milliseconds)) return "no";
@@ -44,9 +44,17 @@ const writtenTlsPolicy = object(
   },
 );
 
-/** `expiresAt` in milliseconds since the epoch; whoever applies the policy has the clock, and drops what has expired. */
-const tlsPolicy = mapped(writtenTlsPolicy, ({ expires, ...policy }) =>
-  expires === undefined ? policy : { ...policy, expiresAt: expires },
+/** An entry of `delivery.tlsPolicies`. `expiresAt`: milliseconds since the epoch; whoever applies it has the clock, and drops what has expired. */
+export type TlsPolicySetting = {
+  domain: string;
+  level: "dane-only" | "dane" | "encrypt" | "may" | "none";
+  reason?: string;
+  expiresAt?: number;
+};
+
+const tlsPolicy = mapped(
+  writtenTlsPolicy,
+  ({ expires, ...policy }): TlsPolicySetting => (expires === undefined ? policy : { ...policy, expiresAt: expires }),
 );
 
 const writtenRoute = object(
@@ -58,7 +66,10 @@ const writtenRoute = object(
   () => "ok",
 );
 
-const route = mapped(writtenRoute, ({ domain, nextHop, tls }) => ({ domain, nextHop, tls: tls ?? "starttls" }));
+/** An entry of `delivery.routes`. */
+export type RouteSetting = { domain: string; nextHop: string; tls: "starttls" | "implicit" };
+
+const route = mapped(writtenRoute, ({ domain, nextHop, tls }): RouteSetting => ({ domain, nextHop, tls: tls ?? "starttls" }));
 
 /** One of each family: which of two would be used is nothing that a reader could know. */
 const sourceAddresses = list("IP addresses, at most one of each family", ipAddress, (address) =>

@@ -12,10 +12,11 @@ import { choice, integer, list, nonEmpty, problem, shown, textual, value } from 
 
 const listen = list("ADDRESS:PORT", endpoint, endpointText);
 
-const spool = textual("file:DIRECTORY", (text) => {
+export type SpoolSetting = { kind: "file"; directory: string };
+
+const spool = textual<SpoolSetting>("file:DIRECTORY", (text) => {
   const directory = /^file:(?!\/\/)(.+)$/.exec(text)?.[1];
-  if (directory !== undefined && !directory.includes("\0"))
-    return value<{ kind: "file"; directory: string }>({ kind: "file", directory });
+  if (directory !== undefined && !directory.includes("\0")) return value({ kind: "file", directory });
   return problem(`must be file:DIRECTORY, not ${shown(text.replace(/:\/\/.*@/, "://***@"))}`);
 });
 
