@@ -145,6 +145,9 @@ function explain(record: Tlsa, server: Certificate, sent: readonly Certificate[]
     const clause = "it names the server's own certificate as its issuer; for that there is usage 3";
     return triedRecord(record, "not-the-issuer", clause);
   }
+  if ("kind" in server.extensions) {
+    return triedRecord(record, "malformed", `the server's certificate has malformed extensions: ${server.extensions.because}`);
+  }
   const named = sent.find((certificate) => isAssociated(record, certificate));
   if (named !== undefined) {
     const clause = `${displayCertificate(named)}, which it names, is in the chain but did not issue the server's`;
