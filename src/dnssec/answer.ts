@@ -2,10 +2,10 @@ import { CLASS_IN, type Message, type ResourceRecord, RR_TYPE } from "../dns/mes
 import { type DomainName, displayName, isWithin, nameToWire } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
-import { aliasOf } from "./aliases.ts";
+import { type AliasClaim, aliasOf } from "./aliases.ts";
 import { type Distrust, indeterminate, isDistrust, type Judging, judgeMessage, type Rules } from "./evidence.ts";
 import { extendedErrorOf } from "./extendedError.ts";
-import { type Grade, leastGrade, SECURE_FOR_EVER, type Terms } from "./grade.ts";
+import { type Grade, insecure, leastGrade, SECURE_FOR_EVER, type Terms } from "./grade.ts";
 import { judgeNegative, RCODE_NXDOMAIN } from "./negativeAnswer.ts";
 import type { Alias, Resolution } from "./securityStatus.ts";
 import { judgeRrset } from "./signedRrset.ts";
@@ -118,22 +118,51 @@ function* judgeHop(
   type: number,
   terms: Terms,
 ): Judging<Hop | Distrust> {
-  const here = answer.filter((rrset) => rrset.name === name && (rrset.type === type || type === RR_TYPE.ANY));
-  // An unsigned CNAME below a DNAME is synthesized, and is judged by the DNAME even if a CNAME was asked for (RFC 6672 §5.3.1).
+  if (type === RR_TYPE.RRSIG) return signaturesAt(name, message);
   const claim = aliasOf(name, answer);
-  const synthesized = claim.kind === "alias" && claim.dname !== undefined;
-  const own = here.filter((rrset) => !(rrset.type === RR_TYPE.CNAME && synthesized));
+  const own = ownRecords(answer, name, type, claim);
   if (own.length > 0) return yield* judgeRecords(own, message, terms);
   if (isDistrust(claim) || claim.kind === "none") return claim;
   const grade = yield* judgeRrset(claim.rrset, message, terms);
   if (isDistrust(grade)) return grade;
-  const { status } = grade;
+  const { status, ttlSeconds } = grade;
   const { target, dname } = claim;
-  const alias: Alias = dname === undefined ? { name, target, status } : { name, target, status, dname };
-  if (type !== RR_TYPE.CNAME) return { kind: "alias", alias, grade };
-  const rdata = nameToWire(target);
-  const record = { name, type: RR_TYPE.CNAME, class: CLASS_IN, ttl: grade.ttlSeconds, rdata };
-  return { kind: "end", end: { kind: "records", records: [record] }, grade };
+  if (type !== RR_TYPE.CNAME) {
+    const alias: Alias = dname === undefined ? { name, target, status } : { name, target, status, dname };
+    return { kind: "alias", alias, grade };
+  }
+  const synthesized = { name, type, class: CLASS_IN, ttl: ttlSeconds, rdata: nameToWire(target) };
+  const [first, ...more] = recordsOf(claim.rrset, ttlSeconds);
+  return { kind: "end", end: { kind: "records", records: [first, ...more, synthesized] }, grade };
+}
+
+/**
+ * The RRsets that answer the question at `name` itself. An unsigned CNAME below a DNAME is synthesized, and is judged by the DNAME even if
+ * a CNAME was asked for (RFC 6672 §5.3.1). Beside a CNAME there is nothing else (RFC 2181 §10.1); if there is, what comes first counts.
+ */
+function ownRecords(answer: readonly RRset[], name: DomainName, type: number, claim: AliasClaim): readonly RRset[] {
+  const here = answer.filter((rrset) => rrset.name === name);
+  const synthesized = claim.kind === "alias" && claim.dname !== undefined;
+  if (type === RR_TYPE.ANY) return here.filter((rrset) => rrset.type !== RR_TYPE.CNAME || !synthesized);
+  const first = here.find((rrset) => rrset.type === type || rrset.type === RR_TYPE.CNAME);
+  if (first === undefined || first.type !== type) return [];
+  return first.type === RR_TYPE.CNAME && synthesized ? [] : [first];
+}
+
+/** RRSIG records are not signed themselves (RFC 4035 §2.2): they prove something of others, nothing proves them. */
+function signaturesAt(name: DomainName, message: Message): Hop {
+  const [first, ...more] = message.answer.filter((record) => record.name === name && record.type === RR_TYPE.RRSIG);
+  if (first === undefined) return { kind: "none" };
+  const ttlSeconds = Math.min(first.ttl, ...more.map((record) => record.ttl));
+  const grade = insecure([{ code: "signature-missing", text: "RRSIG records are never signed themselves" }], ttlSeconds);
+  return { kind: "end", end: { kind: "records", records: [first, ...more] }, grade };
+}
+
+function recordsOf(rrset: RRset, ttl: number): readonly [ResourceRecord, ...ResourceRecord[]] {
+  const { name, type } = rrset;
+  const [first, ...more] = rrset.rdatas.map((rdata) => ({ name, type, class: CLASS_IN, ttl, rdata }));
+  if (first === undefined) throw new Error("an RRset without records");
+  return [first, ...more];
 }
 
 /** The records at the end of the chain; of several types where ANY was asked. All must hold. */
@@ -144,8 +173,7 @@ function* judgeRecords(rrsets: readonly RRset[], message: Message, terms: Terms)
     const judged = yield* judgeRrset(rrset, message, terms);
     if (isDistrust(judged)) return judged;
     grade = leastGrade(grade, judged);
-    const { name, type } = rrset;
-    records.push(...rrset.rdatas.map((rdata) => ({ name, type, class: CLASS_IN, ttl: judged.ttlSeconds, rdata })));
+    records.push(...recordsOf(rrset, judged.ttlSeconds));
   }
   const [first, ...more] = records;
   if (first === undefined) throw new Error("an RRset without records");

@@ -34,8 +34,11 @@ export function* judgeNegative(
   const nameError = claimed === "nxdomain" ? denials.nameError(name) : undefined;
   if (nameError !== undefined && nameError.kind !== "notProved") return { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) };
   const noData = type === RR_TYPE.DS ? denials.noDs(name) : denials.noData(name, type);
-  if (noData.kind !== "notProved") return { kind: "nodata", grade: gradeOf(noData, ttlLimit) };
-  return bogus(...(nameError ?? noData).reasons);
+  // Where the RCODE claims more than is proved, only a full proof corrects it: an opt-out span next to the name is not one.
+  if (noData.kind === "notProved" || (nameError !== undefined && noData.kind === "insecure")) {
+    return bogus(...(nameError ?? noData).reasons);
+  }
+  return { kind: "nodata", grade: gradeOf(noData, ttlLimit) };
 }
 
 function gradeOf(denial: Exclude<Denial | DsDenial, { kind: "notProved" }>, ttlLimit: number): Grade {
