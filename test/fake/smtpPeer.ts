@@ -14,7 +14,7 @@ import { PeerReader } from "./smtpPeerReader.ts";
 /** What the peer does at one point of the dialogue. Text is a whole reply without its last CRLF; inner lines are separated by "\n". */
 export type PeerAction =
   | string
-  | { reply?: string; delayMs?: number; then?: "close" | "reset" | "hang" }
+  | { reply?: string; delayMs?: number; afterwards?: "close" | "reset" | "hang" }
   | ((line: string, session: PeerSession) => Exclude<PeerAction, (...args: never[]) => unknown>);
 
 export type PeerTls = Pick<tls.SecureContextOptions, "key" | "cert" | "minVersion" | "maxVersion" | "ciphers" | "ecdhCurve">;
@@ -47,7 +47,7 @@ export type PeerScript = {
   starttls?: PeerStarttls;
   replies?: Partial<Record<PeerCommand, PeerAction>>;
   /** While the content comes: after this many octets of it, without reading further. */
-  contentLimit?: { octets: number; then: "close" | "reset" | "hang" };
+  contentLimit?: { octets: number; afterwards: "close" | "reset" | "hang" };
 };
 
 export type PeerMessage = {
@@ -137,17 +137,17 @@ class PeerDialogue {
   }
 
   /** Says what the script says; returns the code that was sent, and how the script goes on. */
-  async #say(action: PeerAction, line: string): Promise<{ code: number; then?: "close" | "reset" | "hang" }> {
+  async #say(action: PeerAction, line: string): Promise<{ code: number; afterwards?: "close" | "reset" | "hang" }> {
     const chosen = typeof action === "function" ? action(line, this.session) : action;
-    const { reply, delayMs, then } = typeof chosen === "string" ? { reply: chosen } : chosen;
+    const { reply, delayMs, afterwards } = typeof chosen === "string" ? { reply: chosen } : chosen;
     if (delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, delayMs));
     if (reply !== undefined) this.#send(reply);
-    return { code: Number(reply?.slice(0, 3) ?? 0), ...(then === undefined ? {} : { then }) };
+    return { code: Number(reply?.slice(0, 3) ?? 0), ...(afterwards === undefined ? {} : { afterwards }) };
   }
 
   async #act(action: PeerAction, line: string): Promise<number> {
-    const { code, then } = await this.#say(action, line);
-    if (then !== undefined) await this.#end(then);
+    const { code, afterwards } = await this.#say(action, line);
+    if (afterwards !== undefined) await this.#end(afterwards);
     return code;
   }
 
@@ -247,7 +247,7 @@ class PeerDialogue {
     const limit = this.#script.contentLimit;
     if (limit !== undefined) {
       await this.#reader.octets(limit.octets);
-      await this.#end(limit.then);
+      await this.#end(limit.afterwards);
     }
     const content = await this.#reader.untilDot();
     if (content === undefined) throw new SessionEnd();
@@ -276,9 +276,9 @@ class PeerDialogue {
     };
     this.#reset();
     this.session.contents.push(content);
-    const { code, then } = await this.#say(action, "");
+    const { code, afterwards } = await this.#say(action, "");
     if (code >= 200 && code < 300 && message.recipients.length > 0) this.#accepted(message);
-    if (then !== undefined) await this.#end(then);
+    if (afterwards !== undefined) await this.#end(afterwards);
   }
 }
 
