@@ -8,7 +8,7 @@ import dnsPacket, { type DecodedPacket } from "dns-packet";
  */
 export type Interference = {
   /** Before the question is passed on. */
-  question?: (question: Asked) => "pass" | "drop" | "servfail" | "refused" | { forge: Forged };
+  question?: (question: Asked) => "pass" | "drop" | "servfail" | "refused" | { forge: Forged } | { askInstead: string };
   /** May change the answer; undefined: as it came. */
   answer?: (answer: DecodedPacket, question: Asked) => DecodedPacket | undefined;
   /** Sets AD on whatever is sent (RFC 4035 §3.2.3): the lie of an untrustworthy resolver. */
@@ -86,6 +86,18 @@ function emptyAnswer(query: DecodedPacket, rcode: number, answers: Forged["answe
   });
 }
 
+/** The same question about another name. */
+function renamedQuery(query: DecodedPacket, name: string): Buffer {
+  const questions = (query.questions ?? []).map((question) => ({ ...question, name }));
+  return dnsPacket.encode({ ...query, type: "query", flags: query.flags ?? 0, questions });
+}
+
+/** An answer about another name, as if it were about the name that was asked. */
+function underName(answer: DecodedPacket, question: dnsPacket.Question): DecodedPacket {
+  const answers = (answer.answers ?? []).map((record) => ({ ...record, name: question.name }));
+  return { ...answer, questions: [question], answers };
+}
+
 const SERVFAIL = 2;
 const REFUSED = 5;
 
@@ -115,8 +127,13 @@ export async function startDnsProxy(address: string, upstream: string, interfere
     if (decision === "drop") return undefined;
     if (decision === "servfail") return emptyAnswer(query, SERVFAIL);
     if (decision === "refused") return emptyAnswer(query, REFUSED);
-    if (decision !== "pass") return authentic(emptyAnswer(query, 0, decision.forge.answers));
-    const raw = await (transport === "udp" ? askUdp(upstream, message) : askTcp(upstream, message));
+    const ask = transport === "udp" ? askUdp : askTcp;
+    if (decision !== "pass" && "forge" in decision) return authentic(emptyAnswer(query, 0, decision.forge.answers));
+    if (decision !== "pass") {
+      const other = await ask(upstream, renamedQuery(query, decision.askInstead));
+      return other === undefined ? undefined : authentic(encodeAnswer(underName(dnsPacket.decode(other), first), transport));
+    }
+    const raw = await ask(upstream, message);
     if (raw === undefined) return undefined;
     const changed = interference.answer?.(dnsPacket.decode(raw), question);
     return authentic(changed === undefined ? raw : encodeAnswer(changed, transport));

@@ -106,6 +106,23 @@ async function startPeers(receivers: readonly Receiver[], undo: Undo): Promise<M
   return peers;
 }
 
+/** Each liar has an address of its own, free again when it stops. */
+function liars(block: AddressBlock, upstream: string, undo: Undo): Lab["startLiar"] {
+  const taken = new Set<number>();
+  return async (interference) => {
+    let place: number = PLACES.firstLiar;
+    while (taken.has(place)) place += 1;
+    if (place >= PLACES.firstReceiver) throw new Error("too many liars at once");
+    const liar = await startDnsProxy(block.address(place), upstream, interference);
+    taken.add(place);
+    const stop = async (): Promise<void> => {
+      if (taken.delete(place)) await liar.stop();
+    };
+    undo.add(stop);
+    return { ...liar, stop };
+  };
+}
+
 function storedByPeers(peers: ReadonlyMap<Receiver, Peer>): Stored[] {
   return [...peers].flatMap(([receiver, peer]) =>
     peer.messages.flatMap((message) =>
@@ -161,13 +178,7 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
   const postfix: Postfix = await startPostfix(join(directory, "postfix"), postfixListeners(world.receivers));
   keep(postfix.daemon);
   const peers = await startPeers(world.receivers, undo);
-  let liars = 0;
-  const startLiar = async (interference: Interference): Promise<DnsProxy> => {
-    const liar = await startDnsProxy(block.address(PLACES.firstLiar + liars), validatingRecursor, interference);
-    liars += 1;
-    undo.add(() => liar.stop());
-    return liar;
-  };
+  const startLiar = liars(block, validatingRecursor, undo);
   const stored = async (): Promise<Stored[]> => [...(await postfix.stored()), ...storedByPeers(peers)];
   return {
     directory,

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type Lab, startLab } from "./lab.ts";
+import { LIES, type Lie } from "./lies.ts";
+import { type RelayEvent, startRelayProcess } from "./relayProcess.ts";
+import type { Scenario } from "./scenario.ts";
+import { tlsa } from "./scenario.ts";
+import { SCENARIOS } from "./scenarios.ts";
+
+/**
+ * A relay whose only resolver lies. The receivers are the judges: whatever the relay says, the trap must stay empty, and mail for the
+ * victims may only be with their own hosts, and only if it came inside TLS.
+ */
+const VICTIMS: readonly string[] = ["ee-spki-sha256.lab", "ta-spki-sha256.lab", "no-mx.lab", "nsec3.lab", "signed.optout"];
+const SENDER = "";
+/** Later attempts get the same lies; the first wait is a second. */
+const ATTEMPTS = 2;
+
+const TRAP: Scenario = {
+  domain: "trap.lab",
+  shows: "where the liars want the mail",
+  hosts: [{ name: "mx.trap.lab", server: "postfix", tlsa: [tlsa("3 1 1")] }],
+  expected: {
+    outcome: "delivered",
+    tls: "dane",
+    dane: "authenticated",
+    dnssec: { mx: "secure", address: "secure", tlsa: "secure" },
+    status: "2.*.*",
+  },
+};
+
+function isDelivery(event: RelayEvent, recipient: string): boolean {
+  return event.event === "delivery" && event.recipient === recipient;
+}
+
+describe("a resolver that lies", () => {
+  let lab: Lab;
+
+  before(async () => {
+    lab = await startLab([...SCENARIOS.filter(({ domain }) => VICTIMS.includes(domain)), TRAP]);
+  });
+
+  after(async () => {
+    await lab?.stop();
+  });
+
+  const tell = async (lie: Lie, number: number): Promise<void> => {
+    const trap = lab.world.receivers.find(({ name }) => name === "mx.trap.lab");
+    assert.ok(trap !== undefined);
+    const liar = await lab.startLiar(lie.interference({ victims: VICTIMS, trap }));
+    const relay = await startRelayProcess(lab, `relay-${number}`, { upstreams: [liar.address], retryInitialSeconds: 1 });
+    try {
+      const recipients = VICTIMS.map((domain) => `lie${number}@${domain}`);
+      await relay.submit(
+        recipients.map((recipient) => ({ sender: SENDER, recipient, content: `Subject: lie ${number}\r\n\r\n${lie.name}\r\n` })),
+      );
+      for (const recipient of recipients) {
+        const seen = await relay.event(
+          `attempt for ${recipient}`,
+          (event) => isDelivery(event, recipient) && (event.attempt === ATTEMPTS || event.outcome !== "deferred"),
+        );
+        assert.equal(seen.outcome === "delivered" ? seen.dane : seen.outcome, lie.expected, JSON.stringify(seen));
+      }
+      await assertReceivers(recipients, lie);
+      assert.ok(liar.asked.length > 0, "the relay asked the liar");
+    } finally {
+      await relay.stop();
+      await liar.stop();
+    }
+  };
+
+  const assertReceivers = async (recipients: readonly string[], lie: Lie): Promise<void> => {
+    const wanted = lie.expected === "authenticated" ? recipients.length : 0;
+    const held = async () => (await lab.stored()).filter(({ recipient }) => recipients.includes(recipient));
+    const deadline = performance.now() + 10_000;
+    while ((await held()).length < wanted && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    const all = await held();
+    assert.equal(all.length, wanted);
+    for (const { recipient, host, channel } of all) {
+      const victim = VICTIMS.find((domain) => recipient.endsWith(`@${domain}`)) ?? "";
+      assert.ok(host.endsWith(victim), `${recipient} is with ${host}`);
+      assert.equal(channel, "tls");
+    }
+    const trapped = (await lab.stored()).filter(({ host }) => host === "mx.trap.lab");
+    assert.deepEqual(trapped, []);
+  };
+
+  for (const [number, lie] of LIES.entries()) test(`${lie.name}: ${lie.expected}`, () => tell(lie, number));
+});
