@@ -17,6 +17,20 @@ import { testAlgorithmTable } from "./testAlgorithms.ts";
 
 export type Tally = { passed: number; failed: number };
 
+type Expected = { status: string; rcode: string; answer: readonly string[] | null };
+const BOGUS: Expected = { status: "bogus", rcode: "SERVFAIL", answer: null };
+
+/** Steps that are meant to end otherwise here than in Unbound; undefined: that cannot be played. */
+const DEVIATIONS: readonly { fixture: RegExp; steps: readonly number[]; expected: Expected | undefined }[] = [
+  // Below an island of trust (an anchor with no anchor above it) Unbound takes the anchor by the signer that the answer names, so that
+  // whoever signs a denial "from above" turns the island insecure. Here the anchor of the asked name counts, and the denial is bogus.
+  { fixture: /-val_anchor_nx_nosig$/, steps: [1], expected: BOGUS },
+  // An alias that is its own target: Unbound answers with the alias and no end, here it is the loop that it is.
+  { fixture: /-iter_dname_insec$/, steps: [220_901], expected: { status: "servfail", rcode: "SERVFAIL", answer: null } },
+  // These have no answer in the file: Unbound has it from cached DNAME and NSEC records (RFC 8198).
+  { fixture: /-val_dnameqtype(_qmin)?$/, steps: [80, 140, 160, 200], expected: undefined },
+];
+
 /** What a client of the resolver would see. `unanswered`: a question on the way had no answer. */
 type Seen = { status: string; rcode: string; answer: readonly string[]; why: string; unanswered: boolean };
 
@@ -37,7 +51,6 @@ export async function playDnssec(directory: string, report: (line: string) => vo
   return tally;
 }
 
-type Expected = { status: string; rcode: string; answer: readonly string[] | null };
 type Play = { label: string; algorithms: AlgorithmTable; expected: (fixture: Fixture, step: Step) => Expected | undefined };
 
 async function playFixture(fixture: Fixture, play: Play, tally: Tally, report: (line: string) => void): Promise<void> {
@@ -121,19 +134,13 @@ function typeNumber(mnemonic: string): number {
   return known[1];
 }
 
-/**
- * Below an island of trust (an anchor without an anchor above it) Unbound takes the anchor by the signer that the answer names, so that
- * whoever signs a denial "from above" turns the island insecure. Here the anchor of the asked name counts, and such a denial is bogus.
- */
-const DENIED_FROM_ABOVE_THE_ANCHOR = ["deckard-val_anchor_nx_nosig", "unbound-val_anchor_nx_nosig"];
-const BOGUS: Expected = { status: "bogus", rcode: "SERVFAIL", answer: null };
-
 /** What a step asks of this validator; undefined: it cannot be played. */
 function expectationOf(fixture: Fixture, step: Step): Expected | undefined {
   const { expect } = step;
   // README: "a validator without a record cache skips the step".
   if (step.fromCache === true) return undefined;
-  if (DENIED_FROM_ABOVE_THE_ANCHOR.includes(fixture.name)) return BOGUS;
+  const deviation = DEVIATIONS.find((one) => one.fixture.test(fixture.name) && one.steps.includes(step.step));
+  if (deviation !== undefined) return deviation.expected;
   // There is no setting to take stripped signatures for an unsigned zone, and there will be none.
   if (fixture.options.hardenDnssecStripped === false) return BOGUS;
   // The CNAME that was asked for exists; the RCODE speaks of its target (RFC 6604 §3), which was not asked for.
