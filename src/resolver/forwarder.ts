@@ -1,11 +1,12 @@
 import type { Clock } from "../clock.ts";
 import type { Message } from "../dns/message.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
-import type { Source, SourceAnswer } from "./source.ts";
+import type { AskOptions, Source, SourceAnswer } from "./source.ts";
 import { EDNS_UDP_PAYLOAD_SIZE, type ExchangeResult, type ServerAddress, type Transport } from "./transport.ts";
 
 /** The least that one upstream gets before the next is tried. */
 const MIN_ATTEMPT_MILLISECONDS = 500;
+const DNS_PORT = 53;
 /** An upstream that gave no answer is asked last for this long. */
 const PENALTY_MILLISECONDS = 30_000;
 
@@ -32,9 +33,9 @@ export function createForwarder(options: ForwarderOptions): Source {
     return [...options.upstreams].sort((a, b) => late(a) - late(b));
   }
 
-  async function ask(name: DomainName, type: number): Promise<SourceAnswer> {
+  async function ask(name: DomainName, type: number, { avoid }: AskOptions = {}): Promise<SourceAnswer> {
     const deadline = clock.monotonic() + options.timeoutSeconds * 1000;
-    const upstreams = inOrder();
+    const upstreams = inOrder().filter((upstream) => avoid?.has(upstreamLabel(upstream)) !== true);
     const reasons: string[] = [];
     for (const [i, upstream] of upstreams.entries()) {
       const left = deadline - clock.monotonic();
@@ -57,14 +58,14 @@ export function createForwarder(options: ForwarderOptions): Source {
       if (answer.kind === "message") return answer;
       reasons.push(answer.reason);
     }
-    return { kind: "failed", reason: reasons.join("; ") || `no time left to ask for ${displayName(name)}` };
+    return { kind: "failed", reason: reasons.join("; ") || `no upstream is left to ask for ${displayName(name)}` };
   }
   return { ask };
 }
 
 /** Whether an upstream's reply is something to judge. Only NOERROR, NXDOMAIN and YXDOMAIN (RFC 6672 §2.2) say something about the name. */
 function judgeExchange(upstream: ServerAddress, result: ExchangeResult): SourceAnswer {
-  const who = `upstream ${upstream.address}`;
+  const who = `upstream ${upstreamLabel(upstream)}`;
   switch (result.kind) {
     case "timeout":
       return { kind: "failed", reason: `${who} did not answer in time` };
@@ -73,14 +74,15 @@ function judgeExchange(upstream: ServerAddress, result: ExchangeResult): SourceA
     case "malformed":
       return { kind: "failed", reason: `${who} sent a malformed message (${result.reason})` };
     case "response":
-      return judgeMessage(who, result.message);
+      return judgeMessage(upstream, result.message);
     default:
       return result satisfies never;
   }
 }
 
-function judgeMessage(who: string, message: Message): SourceAnswer {
+function judgeMessage(upstream: ServerAddress, message: Message): SourceAnswer {
   const { rcode } = message;
+  const who = `upstream ${upstreamLabel(upstream)}`;
   if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN && rcode !== RCODE.YXDOMAIN) {
     const word = RCODE_WORDS.get(rcode) ?? `RCODE ${rcode}`;
     // RFC 6891 §7: this is how a server without EDNS answers; without EDNS there is no DO bit, and without DO no signatures.
@@ -88,5 +90,12 @@ function judgeMessage(who: string, message: Message): SourceAnswer {
     return { kind: "failed", reason: `${who} answered ${word}${why}` };
   }
   if (message.edns === undefined) return { kind: "failed", reason: `${who} does not speak EDNS, so no DNSSEC passes through it` };
-  return { kind: "message", message };
+  return { kind: "message", message, from: upstreamLabel(upstream) };
+}
+
+/** As in the configuration, for people and for `avoid`. */
+export function upstreamLabel({ address, port, tls }: ServerAddress): string {
+  if (tls !== undefined) return `tls://${address}#${tls.name}`;
+  if (port === DNS_PORT) return address;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
