@@ -1,5 +1,8 @@
-import { isIP } from "node:net";
-import { type DomainName, isName, name, parseName } from "../dns/name.ts";
+import { type ResourceRecord, RR_TYPE } from "../dns/message.ts";
+import { type DomainName, displayName, name, ROOT } from "../dns/name.ts";
+import { decodeLookup, decodeTarget } from "../dns/rdata.ts";
+import { typeName } from "../dns/rdataText.ts";
+import { parseZoneText } from "../dns/zoneText.ts";
 
 /**
  * Where iteration begins. The addresses of the root servers change about once in some years and one that works is enough, so there is no
@@ -33,50 +36,48 @@ export const IANA_ROOT_SERVERS: readonly RootServer[] = [
 export type RootHintsError = { kind: "error"; reason: string };
 
 /**
- * Reads root hints in zone-file text, as IANA publishes them: `owner [TTL] [IN] NS|A|AAAA data`, one record a line, `;` comments.
- * Every name server of the root needs an address; anything else in the file is an error with its line.
+ * Reads root hints in zone-file text, as IANA publishes them: NS records of the root, and an A or AAAA record for each of the servers.
+ * Anything else in it is an error, since hints that are half understood are half the servers.
  */
 export function parseRootHints(text: string): readonly RootServer[] | RootHintsError {
+  const zone = parseZoneText(text);
+  if (zone.kind === "error") return zone;
   const servers = new Set<DomainName>();
   const addresses = new Map<DomainName, string[]>();
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
-    const fields = (line.split(";")[0] ?? "").trim().split(/\s+/);
-    if (fields[0] === "") continue;
-    const reason = readLine(fields, servers, addresses);
-    if (reason !== undefined) return { kind: "error", reason: `line ${i + 1}: ${reason}` };
+  for (const record of zone.records) {
+    const reason = readHint(record, servers, addresses);
+    if (reason !== undefined) return { kind: "error", reason };
   }
   if (servers.size === 0) return { kind: "error", reason: "no NS record of the root" };
   const hints: RootServer[] = [];
   for (const server of servers) {
     const found = addresses.get(server);
-    if (found === undefined) return { kind: "error", reason: `no address of ${server}` };
+    if (found === undefined) return { kind: "error", reason: `no address of ${displayName(server)}` };
     hints.push({ name: server, addresses: found });
   }
   return hints;
 }
 
 /** Takes one record in; returns what is wrong with it. */
-function readLine(fields: readonly string[], servers: Set<DomainName>, addresses: Map<DomainName, string[]>): string | undefined {
-  const [ownerText = "", ...rest] = fields;
-  const record = rest.filter((field, i) => !(i < 2 && (/^\d+$/.test(field) || /^in$/i.test(field))));
-  const [type = "", data = "", ...more] = record;
-  if (more.length > 0) return "more fields than owner, TTL, class, type and data";
-  const owner = parseName(ownerText);
-  if (!isName(owner)) return `${ownerText}: ${owner.reason}`;
-  switch (type.toUpperCase()) {
-    case "NS": {
-      const target = parseName(data);
-      if (!isName(target)) return `${data}: ${target.reason}`;
-      if (owner !== ".") return `NS record of ${owner}, which is not the root`;
-      servers.add(target);
+function readHint(record: ResourceRecord, servers: Set<DomainName>, addresses: Map<DomainName, string[]>): string | undefined {
+  const { name: owner, type, rdata } = record;
+  const what = `${typeName(type)} record of ${displayName(owner)}`;
+  switch (type) {
+    case RR_TYPE.NS: {
+      const server = decodeTarget(rdata);
+      if (typeof server !== "string") return `${what}: ${server.reason}`;
+      if (owner !== ROOT) return `${what}, which is not the root`;
+      servers.add(server);
       return undefined;
     }
-    case "A":
-    case "AAAA":
-      if (isIP(data) !== (type.toUpperCase() === "A" ? 4 : 6)) return `${data} is no address of type ${type}`;
-      addresses.set(owner, [...(addresses.get(owner) ?? []), data]);
+    case RR_TYPE.A:
+    case RR_TYPE.AAAA: {
+      const address = decodeLookup(type === RR_TYPE.A ? "A" : "AAAA", rdata);
+      if (typeof address !== "string") return `${what}: ${address.reason}`;
+      addresses.set(owner, [...(addresses.get(owner) ?? []), address]);
       return undefined;
+    }
     default:
-      return `type ${type} (NS, A and AAAA are expected)`;
+      return `${what} (NS, A and AAAA are expected)`;
   }
 }
