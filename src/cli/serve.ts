@@ -2,7 +2,6 @@ import { systemClock, systemRandom } from "../clock.ts";
 import { endpointText } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import { createLog, type StartEvent } from "../log.ts";
-import { startRelay } from "../relay.ts";
 import { type Command, type ExitStatus, readArguments, type Terminal, UsageError } from "./command.ts";
 import { complain, configurationOf } from "./configuration.ts";
 import { liveUntilEnd } from "./lifetime.ts";
@@ -30,7 +29,11 @@ async function serve(args: readonly string[], terminal: Terminal): Promise<ExitS
   const log = createLog({ ...config.log, now: systemClock.now });
   try {
     return await liveUntilEnd({
-      start: () => startRelay({ config, clock: systemClock, random: systemRandom, log }),
+      start: async () => {
+        // Loaded only now, so that bad arguments and a bad configuration are told at once.
+        const { startRelay } = await import("../relay.ts");
+        return startRelay({ config, clock: systemClock, random: systemRandom, log });
+      },
       started: startEvent(config),
       onStopSignal: terminal.onStopSignal,
       clock: systemClock,

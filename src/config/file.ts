@@ -72,7 +72,7 @@ function offsetOf(document: Document, path: readonly (string | number)[]): numbe
   return undefined;
 }
 
-/** Says what was probably meant: the same letters in another case, or one letter more, less or other. */
+/** Says what was probably meant: the same letters in another case, or one slip of the keyboard away. */
 function unknownKey(name: string, section: Section, prefix: string): string {
   const known = Object.keys(section);
   const meant = known.find((candidate) => isNear(candidate.toLowerCase(), name.toLowerCase()));
@@ -80,11 +80,12 @@ function unknownKey(name: string, section: Section, prefix: string): string {
   return `is unknown; ${prefix === "" ? "known keys" : `keys of ${prefix.slice(0, -1)}`} are ${known.join(", ")}`;
 }
 
-/** Whether an insertion, a removal or a replacement of at most one character makes one of the other. */
+/** Whether one of the other is made by one character more, less or other, or two neighbours swapped. */
 function isNear(a: string, b: string): boolean {
   let start = 0;
   while (start < a.length && a[start] === b[start]) start += 1;
   let end = 0;
   while (end < Math.min(a.length, b.length) - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
-  return Math.max(a.length, b.length) - start - end <= 1;
+  const [left, right] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+  return Math.max(left.length, right.length) <= 1 || (left.length === 2 && left === [...right].reverse().join(""));
 }

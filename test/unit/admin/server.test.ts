@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { after, before, test } from "node:test";
+import { type Check, checksWithin, healthReport } from "../../../src/admin/health.ts";
+import { type Admin, createAdmin } from "../../../src/admin/server.ts";
+
+const ADDRESS = "127.18.1.1";
+const OK: Check = { name: "spool", status: "ok", text: "writable" };
+const DEGRADED: Check = { name: "dnssec", status: "degraded", text: "the upstream strips signatures:\n use another one" };
+const FAILED: Check = { name: "spool", status: "failed", text: "the disk is full: free some space" };
+
+let admin: Admin;
+let checks: () => Promise<readonly Check[]> = () => Promise.resolve([OK]);
+let metrics: () => Promise<string> = () => Promise.resolve("m 1\n");
+
+before(async () => {
+  admin = await createAdmin({ listen: { address: ADDRESS, port: 0 }, metrics: () => metrics(), checks: () => checks() });
+});
+after(() => admin.close());
+
+function get(target: string, method = "GET"): Promise<Response> {
+  return fetch(`http://${ADDRESS}:${admin.listening.port}${target}`, { method });
+}
+
+const REPORTS: readonly { name: string; checks: readonly Check[]; lenient: number; strict: number; body: string }[] = [
+  { name: "all well", checks: [OK], lenient: 200, strict: 200, body: "ready\nok       spool: writable\n" },
+  {
+    name: "degraded",
+    checks: [OK, DEGRADED],
+    lenient: 200,
+    strict: 503,
+    body: "ready, but degraded\nok       spool: writable\ndegraded dnssec: the upstream strips signatures: use another one\n",
+  },
+  {
+    name: "failed",
+    checks: [FAILED, DEGRADED],
+    lenient: 503,
+    strict: 503,
+    body: "not ready\nfailed   spool: the disk is full: free some space\ndegraded dnssec: the upstream strips signatures: use another one\n",
+  },
+  { name: "nothing checked", checks: [], lenient: 503, strict: 503, body: "not ready\n" },
+];
+
+for (const report of REPORTS) {
+  test(`readyz: ${report.name}`, async () => {
+    assert.deepEqual(healthReport(report.checks, "lenient"), { status: report.lenient, body: report.body });
+    assert.equal(healthReport(report.checks, "strict").status, report.strict);
+    checks = () => Promise.resolve(report.checks);
+    const lenient = await get("/readyz");
+    assert.equal(lenient.status, report.lenient);
+    assert.equal(await lenient.text(), report.body);
+    for (const target of ["/readyz?strict", "/readyz?a=b&strict=1"])
+      assert.equal((await get(target)).status, report.strict, target);
+  });
+}
+
+test("readyz: a check that throws or hangs has failed", async () => {
+  checks = () => Promise.reject(new Error("worker gone"));
+  const response = await get("/readyz");
+  assert.equal(response.status, 503);
+  assert.equal(await response.text(), "not ready\nfailed   checks: worker gone\n");
+  const late = await checksWithin(5, () => new Promise(() => undefined));
+  assert.equal(late[0]?.status, "failed");
+  assert.match(late[0]?.text ?? "", /^no answer within 0\.005 s/);
+});
+
+test("metrics and livez: what they say, and that nobody stores it", async () => {
+  const exposition = await get("/metrics");
+  assert.equal(exposition.status, 200);
+  assert.equal(exposition.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  assert.equal(exposition.headers.get("cache-control"), "no-store");
+  assert.equal(await exposition.text(), "m 1\n");
+  checks = () => Promise.resolve([FAILED]);
+  assert.equal(await (await get("/livez")).text(), "alive\n");
+  const head = await get("/livez", "HEAD");
+  assert.equal(head.status, 200);
+  assert.equal(head.headers.get("content-length"), "6");
+});
+
+test("metrics: a failure is said, not an empty success", async () => {
+  metrics = () => Promise.reject(new Error("no registry"));
+  const response = await get("/metrics");
+  assert.equal(response.status, 500);
+  assert.equal(await response.text(), "no registry\n");
+});
+
+test("anything else: 404 and 405", async () => {
+  for (const target of ["/", "/metrics/", "/METRICS", "/readyz/x", "/livez%00", "//metrics"])
+    assert.equal((await get(target)).status, 404, target);
+  const post = await get("/livez", "POST");
+  assert.equal(post.status, 405);
+  assert.equal(post.headers.get("allow"), "GET, HEAD");
+});
+
+/** What comes back for raw octets, until the server closes. */
+function raw(octets: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(admin.listening.port, ADDRESS, () => socket.write(octets));
+    let received = "";
+    socket.setEncoding("latin1");
+    socket.on("data", (text: string) => {
+      received += text;
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(received));
+  });
+}
+
+test("bounds: a header too large is refused, a body ends the connection", async () => {
+  assert.match(await raw(`GET /livez HTTP/1.1\r\nhost: x\r\na: ${"b".repeat(9000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
+  assert.match(
+    await raw("POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\nabc"),
+    /^HTTP\/1\.1 405 [\s\S]*connection: close/i,
+  );
+});
+
+test("close ends idle connections too; an address in use rejects", async () => {
+  const other = await createAdmin({ listen: { address: ADDRESS, port: 0 }, metrics: () => metrics(), checks: () => checks() });
+  const again = createAdmin({ listen: other.listening, metrics: () => metrics(), checks: () => checks() });
+  await assert.rejects(again, /EADDRINUSE/);
+  const response = await fetch(`http://${ADDRESS}:${other.listening.port}/livez`);
+  assert.equal(await response.text(), "alive\n");
+  await other.close();
+  await assert.rejects(fetch(`http://${ADDRESS}:${other.listening.port}/livez`));
+});
