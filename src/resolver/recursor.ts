@@ -145,7 +145,9 @@ class Recursor implements Source {
         if (!isFinal && delegation.zone !== step) steps.unshift(step);
         referrals += 1;
       } else if (isFinal) {
-        if (answer.kind === "answer" && answer.message.rcode === RCODE.NOERROR) this.#rememberNoCut(name, delegation);
+        // DS is answered above a cut as well as where there is none.
+        const tellsOfCut = answer.kind === "answer" && answer.message.rcode === RCODE.NOERROR && wanted.type !== RR_TYPE.DS;
+        if (tellsOfCut) this.#rememberNoCut(name, delegation);
         if (answer.kind === "failed") return { kind: "failed", reason: answer.reason };
         return { kind: "message", message: answer.message, from: answer.from };
       } else if (answer.kind === "answer" && answer.message.rcode === RCODE.NOERROR) {
