@@ -29,7 +29,7 @@ export type ZoneQuestion = {
   delegation: Delegation;
   /** In the order to ask them; none are looked up for it once `isContent`. */
   servers: (isContent: () => boolean) => AsyncGenerator<ServerAddress, void, undefined>;
-  /** Servers whose answer is not wanted (their referrals are). */
+  /** Servers that are left out (`AskOptions.avoid`). */
   avoid: ReadonlySet<string>;
   undertaking: Undertaking;
 };
@@ -60,10 +60,9 @@ export class ZoneQuery {
   async answer(): Promise<ZoneAnswer> {
     const { servers, delegation } = this.#asked;
     const recursionDesired = delegation.kind === "configured" && delegation.recursionDesired;
-    const unwanted: ServerAddress[] = [];
     for await (const server of servers(() => this.#secondRate !== undefined)) {
       if (this.#asked.avoid.has(serverKey(server))) {
-        unwanted.push(server);
+        this.#note(server, "its answer is not trusted");
         continue;
       }
       const found = await this.#try(server, recursionDesired);
@@ -71,7 +70,7 @@ export class ZoneQuery {
       if (this.#isEnough()) break;
     }
     if (this.#secondRate !== undefined) return this.#secondRate;
-    return (await this.#tryAll(unwanted, recursionDesired)) ?? (await this.#lastResorts(recursionDesired)) ?? this.#failed();
+    return (await this.#lastResorts(recursionDesired)) ?? this.#failed();
   }
 
   async #lastResorts(recursionDesired: boolean): Promise<ZoneAnswer | undefined> {
@@ -126,7 +125,6 @@ export class ZoneQuery {
       case "referral":
         return { kind: "referral", referral: readReferral(reply.message, response.zone, zone, this.#options), from };
       case "answer": {
-        if (this.#asked.avoid.has(from)) return this.#note(server, "its answer is not trusted");
         const answered: Answered = { kind: "answer", message: response.message, from };
         if (response.authoritative) this.#learnChildSide(reply.message);
         if (response.authoritative && reply.edns) return answered;
