@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -140,7 +141,12 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
   const block = await claimBlock();
   undo.add(() => block.release());
   const directory = await mkdtemp(join(tmpdir(), "dane-relay-lab-"));
-  undo.add(() => rm(directory, { recursive: true, force: true }));
+  const sweep = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", sweep);
+  undo.add(async () => {
+    await rm(directory, { recursive: true, force: true });
+    process.off("exit", sweep);
+  });
   // Postfix drops its privileges and must still reach its queue in here.
   await chmod(directory, 0o755);
   const keep = (daemon: Daemon): Daemon => {

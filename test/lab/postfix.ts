@@ -73,6 +73,8 @@ function mainConfiguration(directory: string, owner: { mailUser: number; mailGro
     "inet_interfaces = 127.0.0.1",
     "mynetworks = 127.0.0.0/8",
     "mydestination =",
+    // What Postfix would tell its postmaster is no mail of ours.
+    "notify_classes =",
     "myhostname = receiver.invalid",
     "myorigin = receiver.invalid",
     "alias_maps =",
