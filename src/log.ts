@@ -24,7 +24,8 @@ export type AcceptedEvent = {
   client: string;
   /** "" is the null reverse-path. */
   sender: string;
-  recipients: readonly string[];
+  /** How many; each has its own delivery events. */
+  recipients: number;
   bytes: number;
 };
 

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { DANE_OUTCOMES, type DaneOutcome } from "../policy/disposition.ts";
+import type { RejectionReason } from "../submission/rejection.ts";
 import {
   type DeliveryOutcome,
   DIRECTIONS,
@@ -12,7 +13,6 @@ import {
   protocolLabel,
   QUEUE_STATES,
   REJECTIONS,
-  type Rejection,
   TRANSPORTS,
   tlsLabel,
   USAGES,
@@ -48,7 +48,7 @@ export type Observations = {
 export type Instruments = {
   readonly registry: Registry;
   messageAccepted(): void;
-  messageRejected(reason: Rejection): void;
+  messageRejected(reason: RejectionReason): void;
   /** One recipient, one attempt. `tls` as in the log. */
   delivery(outcome: DeliveryOutcome, tls: string): void;
   /** One host tried, or kept from by policy. */

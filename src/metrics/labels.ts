@@ -1,25 +1,31 @@
 import type { TlsGot, TlsWanted } from "../policy/disposition.ts";
+import type { RejectionReason } from "../submission/rejection.ts";
 
 /** Closed sets of label values. Whatever is not in one counts as `other`, so that no peer decides how many series there are. */
 
 export const OUTCOMES = ["delivered", "deferred", "failed"] as const;
 export type DeliveryOutcome = (typeof OUTCOMES)[number];
 
-/** Why a message, a recipient or a connection was refused at submission. */
-export const REJECTIONS = [
-  "relay-denied",
-  "bad-address",
-  "bad-content",
-  "too-large",
-  "too-many-recipients",
-  "too-many-connections",
-  "loop",
-  "spool-full",
-  "spool-failed",
-  "unsupported",
-  "other",
-] as const;
-export type Rejection = (typeof REJECTIONS)[number];
+/** Complete by its type: a reason that submission learns to give must be here. */
+const REJECTION_TABLE: Readonly<Record<RejectionReason, "listed">> = {
+  "relay-denied": "listed",
+  "bad-address": "listed",
+  "utf8-address": "listed",
+  "bad-parameter": "listed",
+  "too-big": "listed",
+  "header-too-big": "listed",
+  "too-many-recipients": "listed",
+  "too-many-connections": "listed",
+  "line-ends": "listed",
+  nul: "listed",
+  loop: "listed",
+  "spool-full": "listed",
+  "spool-error": "listed",
+  shutdown: "listed",
+  protocol: "listed",
+};
+/** Why a connection, a recipient or a message was refused at submission. */
+export const REJECTIONS: readonly string[] = Object.keys(REJECTION_TABLE);
 
 /** TLSA certificate usage (RFC 7218): DANE-TA, DANE-EE. */
 export const USAGES = ["2", "3", "none"] as const;

@@ -50,14 +50,18 @@ function bodyAfter(tokens: readonly Token[], close: number): number | undefined 
   }
 }
 
+function endsOperand(token: Token | undefined): boolean {
+  return token !== undefined && (token.kind !== "punctuator" || isText(token, ")", "]", "}", ">"));
+}
+
 /** Index of the last token of an arrow function whose `=>` stands at `arrow`. */
 function endOfArrow(tokens: readonly Token[], arrow: number): number {
   if (isText(tokens[arrow + 1], "{")) return closingIndex(tokens, arrow + 1);
   let i = arrow + 1;
   for (; i < tokens.length; i += 1) {
     if (isText(tokens[i], ",", ";", ")", "]", "}")) return i - 1;
-    // A type's arrow as the last argument of a return type, `Map<A, () => B> {`: the brace is the body of the function around.
-    if (isText(tokens[i], "{") && isText(tokens[i - 1], ">")) return i - 1;
+    // Behind an operand no expression has a brace: this was the arrow of a return type, `(): (a: B) => C {`, and the body is another's.
+    if (isText(tokens[i], "{") && endsOperand(tokens[i - 1])) return i - 1;
     if (isText(tokens[i], "(", "[", "{")) i = closingIndex(tokens, i);
   }
   return tokens.length - 1;

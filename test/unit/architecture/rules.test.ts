@@ -44,6 +44,7 @@ const FUNCTIONS: readonly { name: string; source: string; expected: readonly str
     expected: [],
   },
   { name: "ternary call is no function", source: "const x = a ? f(b) : { c: 1 };", expected: [] },
+  { name: "returned function type", source: "function f(): (a: B) => void {\n a;\n}", expected: ["f 3", "(arrow) 1"] },
   { name: "brace in a string", source: 'function f() {\n return "}";\n}', expected: ["f 3"] },
   { name: "multi-line template at the end", source: "const f = () => `\n\n`;", expected: ["(arrow) 3"] },
 ];

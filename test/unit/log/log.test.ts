@@ -66,7 +66,7 @@ const LEVELS: readonly { event: LogEvent; level: string }[] = [
   { event: { ...DELIVERED, outcome: "deferred", tls: "!dane:nocertmatch" }, level: "warn" },
   { event: { ...DELIVERED, outcome: "deferred", tls: "!dane?" }, level: "warn" },
   { event: { ...DELIVERED, outcome: "failed", tls: "may:none" }, level: "warn" },
-  { event: { event: "accepted", id: "q", client: "192.0.2.1", sender: "", recipients: [], bytes: 1 }, level: "info" },
+  { event: { event: "accepted", id: "q", client: "192.0.2.1", sender: "", recipients: 1, bytes: 1 }, level: "info" },
   { event: { event: "bounce", id: "b", about: "q", action: "failed", recipient: "a@b", recipients: [] }, level: "info" },
   { event: { event: "dnssec", state: "validating", source: "forward", reason: "" }, level: "info" },
   { event: { event: "dnssec", state: "not-validating", source: "forward", reason: "stripped" }, level: "error" },
@@ -94,7 +94,7 @@ const EVERYWHERE: readonly LogEvent[] = [
     id: "q",
     client: "192.0.2.1",
     sender: "alice@a.example",
-    recipients: ["bob@b.example", '"b ob"@b.example'],
+    recipients: 2,
     bytes: 1,
   },
   {
@@ -104,7 +104,14 @@ const EVERYWHERE: readonly LogEvent[] = [
     reply: '550 5.1.1 <"b ob"@b.example>: no such user (bob@b.example)',
     reason: "mx said: bob@[192.0.2.9] unknown",
   },
-  { event: "bounce", id: "b", about: "q", action: "failed", recipient: "alice@a.example", recipients: ["bob@b.example"] },
+  {
+    event: "bounce",
+    id: "b",
+    about: "q",
+    action: "failed",
+    recipient: "alice@a.example",
+    recipients: ["bob@b.example", '"b ob"@b.example'],
+  },
 ];
 
 test("recipients: domain and hash leave no local part anywhere in a line", () => {
@@ -113,8 +120,8 @@ test("recipients: domain and hash leave no local part anywhere in a line", () =>
       for (const line of lines(EVERYWHERE, { recipients, format })) assert.doesNotMatch(line, /alice|bob|b ob/, line);
     }
   }
-  const [accepted = ""] = lines(EVERYWHERE, { recipients: "domain" });
-  assert.deepEqual(JSON.parse(accepted).recipients, ["*@b.example", "*@b.example"]);
+  const [, , bounce = ""] = lines(EVERYWHERE, { recipients: "domain" });
+  assert.deepEqual(JSON.parse(bounce).recipients, ["*@b.example", "*@b.example"]);
   const [, delivery = ""] = lines(EVERYWHERE, { recipients: "hash" });
   assert.match(JSON.parse(delivery).reply, /^550 5\.1\.1 <[0-9a-f]{16}@b\.example>: no such user \([0-9a-f]{16}@b\.example\)$/);
 });
