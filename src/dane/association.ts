@@ -26,3 +26,34 @@ export function associationData(certificate: Certificate, selector: number, matc
 export function isAssociated(record: Tlsa, certificate: Certificate): boolean {
   return associationData(certificate, record.selector, record.matchingType)?.equals(record.data) === true;
 }
+
+/** Answers "which of these records name that certificate" many times: however many records, each certificate is hashed once. */
+export class AssociationIndex {
+  readonly #byData = new Map<string, Tlsa[]>();
+  readonly #parameters = new Map<string, Pick<Tlsa, "selector" | "matchingType">>();
+  readonly #known = new Map<Certificate, readonly Tlsa[]>();
+
+  constructor(records: readonly Tlsa[]) {
+    for (const record of records) {
+      const { selector, matchingType, data } = record;
+      this.#parameters.set(`${selector} ${matchingType}`, { selector, matchingType });
+      const key = keyOf(selector, matchingType, data);
+      this.#byData.set(key, [...(this.#byData.get(key) ?? []), record]);
+    }
+  }
+
+  naming(certificate: Certificate): readonly Tlsa[] {
+    const known = this.#known.get(certificate);
+    if (known !== undefined) return known;
+    const found = [...this.#parameters.values()].flatMap(({ selector, matchingType }) => {
+      const data = associationData(certificate, selector, matchingType);
+      return data === undefined ? [] : (this.#byData.get(keyOf(selector, matchingType, data)) ?? []);
+    });
+    this.#known.set(certificate, found);
+    return found;
+  }
+}
+
+function keyOf(selector: number, matchingType: number, data: Buffer): string {
+  return `${selector} ${matchingType} ${data.toString("latin1")}`;
+}

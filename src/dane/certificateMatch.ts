@@ -1,15 +1,16 @@
 import type { DomainName } from "../dns/name.ts";
-import { type Certificate, parseCertificate, parsePublicKey } from "../x509/certificate.ts";
-import { PathSearch, pathsUpwards } from "../x509/certificationPath.ts";
+import { type Certificate, parseCertificate } from "../x509/certificate.ts";
 import { keyDefect } from "../x509/pathValidation.ts";
 import type { SecurityLevel } from "../x509/securityLevel.ts";
 import { isAssociated } from "./association.ts";
 import { DIGEST_ORDER, strongestRecords } from "./digestAgility.ts";
+import { distinctCertificates } from "./distinctCertificates.ts";
 import { MatchAttempt, type Trial } from "./matchAttempt.ts";
 import { type MatchFailure, type MatchVerdict, type TriedRecord, triedRecord } from "./matchVerdict.ts";
 import { displayCertificate, endEntityMismatchText, issuerMismatchText } from "./mismatchText.ts";
 import { matchPkix } from "./pkixMatch.ts";
-import { CERT, DANE_EE, DANE_TA, defectOf, FULL, PKIX_EE, SPKI, type Tlsa } from "./tlsa.ts";
+import { DANE_EE, defectOf, PKIX_EE, type Tlsa } from "./tlsa.ts";
+import { matchTrustAnchor } from "./trustAnchorMatch.ts";
 
 /**
  * Certificate matching (RFC 7672 §3, RFC 7671, RFC 6698 §2.1): do the TLSA records authenticate the server that sent this chain? The
@@ -74,17 +75,6 @@ function mismatchOfAll(input: MatchInput, failure: MatchFailure, clause: string)
   return { kind: "mismatch", tried: input.records.map((record) => triedRecord(record, failure, clause)) };
 }
 
-/** The certificates that can be read, without repetitions and without those in `known`. */
-function distinctCertificates(encoded: readonly Buffer[], known: readonly Certificate[]): readonly Certificate[] {
-  const distinct: Certificate[] = [];
-  for (const der of encoded) {
-    if ([...known, ...distinct].some((certificate) => certificate.der.equals(der))) continue;
-    const certificate = parseCertificate(der);
-    if (certificate.kind === "certificate") distinct.push(certificate);
-  }
-  return distinct;
-}
-
 /** RFC 7672 §3.1.1: DANE-EE(3) is the server's own certificate or key, whatever its names and dates are. */
 function matchEndEntity(attempt: MatchAttempt, records: readonly Tlsa[], names: "ignored" | "checked"): Trial | undefined {
   for (const record of records) {
@@ -93,45 +83,6 @@ function matchEndEntity(attempt: MatchAttempt, records: readonly Tlsa[], names: 
     if (trial.kind === "match") return trial;
   }
   return undefined;
-}
-
-/**
- * RFC 7672 §3.1.2: DANE-TA(2) names an issuer above the server's certificate. It may be among the certificates sent, in the DNS in full
- * (2 0 0, RFC 7671 §5.2.2), or a bare key that signed the topmost one (2 1 0, RFC 7671 §5.2.3).
- */
-function matchTrustAnchor(attempt: MatchAttempt, considered: readonly Tlsa[], sent: readonly Certificate[]): Trial | undefined {
-  const records = considered.filter((record) => record.usage === DANE_TA);
-  if (records.length === 0) return undefined;
-  const inDns = records.filter((record) => record.selector === CERT && record.matchingType === FULL).map(({ data }) => data);
-  const pool = [...sent, ...distinctCertificates(inDns, [attempt.server, ...sent])];
-  const bareKeys = records.filter((record) => record.selector === SPKI && record.matchingType === FULL);
-  const search = new PathSearch();
-  const reached = new Set<Tlsa>();
-  for (const { at, path } of pathsUpwards([attempt.server], pool, search)) {
-    const depth = path.length - 1;
-    const top = path[depth] ?? attempt.server;
-    // On the way up: the topmost certificate is the anchor. The server's own is no issuer, even where it signed itself.
-    const named = at === "reached" && depth > 0 ? records.filter((record) => isAssociated(record, top)) : [];
-    for (const record of named) {
-      reached.add(record);
-      const trial = attempt.judge({ record, path, anchor: "topmost", depth });
-      if (trial.kind === "match") return trial;
-    }
-    // On the way back: RFC 7671 §5.2.3, only for keys that no certificate on a path has.
-    const keys = at === "left" ? bareKeys.filter((record) => !reached.has(record)) : [];
-    for (const record of keys.filter(({ data }) => isSignedBy(top, data, search))) {
-      const trial = attempt.judge({ record, path, anchor: "beyond", depth });
-      if (trial.kind === "match") return trial;
-    }
-  }
-  if (search.exhausted)
-    for (const record of records) attempt.fail(record, "search-limit", "too many certificates sign each other");
-  return undefined;
-}
-
-function isSignedBy(certificate: Certificate, publicKeyInfo: Buffer, search: PathSearch): boolean {
-  const key = parsePublicKey(publicKeyInfo);
-  return key !== undefined && search.signedByKey(certificate, key);
 }
 
 /** Why a record that no path led to does not fit: what was sent instead of what it names. */

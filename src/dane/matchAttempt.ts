@@ -2,6 +2,7 @@ import type { DomainName } from "../dns/name.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import { matchedIdentifier } from "../x509/certificateName.ts";
 import { type CertificatePath, type PathRules, validatePath } from "../x509/pathValidation.ts";
+import type { SecurityLevel } from "../x509/securityLevel.ts";
 import { type MatchFailure, type TriedRecord, triedRecord } from "./matchVerdict.ts";
 import { displayCertificate, nameMismatchText } from "./mismatchText.ts";
 import type { Tlsa } from "./tlsa.ts";
@@ -31,6 +32,10 @@ export class MatchAttempt {
     const certificate = path[verdict.depth] ?? this.server;
     const subject = verdict.depth === 0 ? "the server's certificate" : displayCertificate(certificate);
     return this.fail(record, verdict.failure, `${subject} ${verdict.because}`, depth);
+  }
+
+  get securityLevel(): SecurityLevel {
+    return this.#rules.securityLevel;
   }
 
   judgeName(record: Tlsa, depth: number): Trial {

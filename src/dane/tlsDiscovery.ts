@@ -27,7 +27,13 @@ export type DanePolicy =
       identifiers: readonly DomainName[];
       unusable?: readonly UnusableRecord[];
     }
-  | { kind: "encryptWithoutAuthentication"; base: DomainName; unusable?: readonly UnusableRecord[] }
+  | {
+      kind: "encryptWithoutAuthentication";
+      base: DomainName;
+      /** No record that could authenticate, or `insecureMx: encrypt`. */
+      because?: "no-usable-record" | "insecure-mx";
+      unusable?: readonly UnusableRecord[];
+    }
   | { kind: "unreachable"; reasons: ReasonChain };
 
 /** What is done with the TLSA records of a host that an insecure MX named (`delivery.insecureMx`; RFC 7672 §2.2.1 leaves it open). */
@@ -105,9 +111,9 @@ function policyOf(base: DomainName, found: readonly TlsaData[], lookups: HostLoo
   const [first, ...more] = usable;
   const { origin } = lookups;
   // RFC 7672 §2.2: secure, but every record unusable: TLS is mandatory, authentication is not.
-  if (first === undefined) return { kind: "encryptWithoutAuthentication", base, unusable };
+  if (first === undefined) return { kind: "encryptWithoutAuthentication", base, because: "no-usable-record", unusable };
   if (origin.kind === "mx" && origin.mx === "insecure" && lookups.insecureMx !== "dane") {
-    return { kind: "encryptWithoutAuthentication", base, unusable };
+    return { kind: "encryptWithoutAuthentication", base, because: "insecure-mx", unusable };
   }
   return {
     kind: "authenticate",
