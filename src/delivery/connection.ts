@@ -50,7 +50,10 @@ export type ChannelSecurity =
       chain: readonly Buffer[];
     };
 
-export type ConnectionResult = { kind: "ready"; session: SmtpSession } | { kind: "failed"; failure: ConnectionFailure };
+/** `reused`: the session comes from the pool. */
+export type ConnectionResult =
+  | { kind: "ready"; session: SmtpSession; reused?: "yes" }
+  | { kind: "failed"; failure: ConnectionFailure };
 
 /** Why no session came about; `text` is for people, `reply` what the peer said if it said something. */
 export type ConnectionFailure = {
