@@ -1,0 +1,102 @@
+import { RR_TYPE } from "../../../src/dns/message.ts";
+import { name } from "../../../src/dns/name.ts";
+import { signingKey } from "../../fake/signer.ts";
+import { type OwnCase, signedTree, without } from "../ownCase.ts";
+
+const SIGNED = signedTree(["example.test A 192.0.2.1", "a.b.c.example.test A 192.0.2.2"]);
+const UNSIGNED = signedTree(["example.test A 192.0.2.1", "a.b.c.example.test A 192.0.2.2"], { unsigned: true });
+const CHILD = name("example.test.");
+
+/** Secure and insecure delegations, and what pretends to be one. */
+export const DELEGATION: readonly OwnCase[] = [
+  {
+    title: "a chain of DS and DNSKEY from the anchor is secure",
+    zones: SIGNED,
+    ask: ["example.test", "A"],
+    expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
+  },
+  {
+    title: "empty non-terminals on the way are no cuts",
+    zones: SIGNED,
+    ask: ["a.b.c.example.test", "A"],
+    expect: { status: "secure", answer: "records", records: ["192.0.2.2"] },
+  },
+  {
+    title: "a signed denial of DS makes the child insecure",
+    zones: UNSIGNED,
+    ask: ["example.test", "A"],
+    expect: { status: "insecure", answer: "records", records: ["192.0.2.1"], reason: "no-ds" },
+  },
+  {
+    title: "so does one by NSEC3",
+    zones: UNSIGNED.map((zone) => (zone.name === "test." ? { ...zone, denial: "nsec3" as const } : zone)),
+    ask: ["a.b.c.example.test", "A"],
+    expect: { status: "insecure", answer: "records", reason: "no-ds" },
+  },
+  {
+    title: "a signed child without DS is an island, and insecure",
+    zones: signedTree(["example.test A 192.0.2.1"], { island: true }),
+    ask: ["example.test", "A"],
+    expect: { status: "insecure", answer: "records", reason: "no-ds" },
+  },
+  {
+    title: "a denial of DS without its signature is bogus",
+    zones: UNSIGNED,
+    tamper: (message, _name, type) => (type === RR_TYPE.DS ? without(message, RR_TYPE.RRSIG) : message),
+    ask: ["example.test", "A"],
+    expect: { status: "bogus" },
+  },
+  {
+    title: "an empty answer to the DS question is bogus",
+    zones: UNSIGNED,
+    tamper: (message, _name, type) => (type === RR_TYPE.DS ? { ...message, answer: [], authority: [] } : message),
+    ask: ["example.test", "A"],
+    expect: { status: "bogus" },
+  },
+  {
+    title: "a DS set that was taken away is bogus, whatever the rest says",
+    zones: SIGNED,
+    tamper: (message, owner, type) => (type === RR_TYPE.DS && owner === CHILD ? { ...message, answer: [] } : message),
+    ask: ["example.test", "A"],
+    expect: { status: "bogus" },
+  },
+  {
+    title: "a zone that has DS but no DNSKEY is bogus",
+    zones: SIGNED,
+    tamper: (message, owner, type) => (type === RR_TYPE.DNSKEY && owner === CHILD ? { ...message, answer: [] } : message),
+    ask: ["example.test", "A"],
+    expect: { status: "bogus", reason: "key-missing" },
+  },
+  {
+    title: "keys that no DS vouches for are bogus",
+    zones: SIGNED,
+    tamper: (message, owner, type, dns) => {
+      if (type !== RR_TYPE.DNSKEY || owner !== CHILD) return message;
+      const [dnskey] = dns.zone("test.").signed(name("test."), RR_TYPE.DNSKEY);
+      return dnskey === undefined ? "fail" : { ...message, answer: [{ ...dnskey, name: CHILD }, ...message.answer.slice(1)] };
+    },
+    ask: ["example.test", "A"],
+    expect: { status: "bogus", reason: "ds-mismatch" },
+  },
+  {
+    title: "a zone that signs with nothing but unsupported algorithms is insecure",
+    zones: signedTree(["example.test A 192.0.2.1"], { keys: [signingKey({ seed: "old", algorithm: 7 })] }),
+    ask: ["example.test", "A"],
+    expect: { status: "insecure", answer: "records", reason: "unsupported-algorithm" },
+  },
+  {
+    title: "no answer to the DS question decides nothing",
+    zones: SIGNED,
+    tamper: (message, owner, type) => (type === RR_TYPE.DS && owner === CHILD ? "fail" : message),
+    ask: ["example.test", "A"],
+    expect: { status: "indeterminate", reason: "lookup-failed" },
+  },
+  {
+    title: "one good DS among strangers is enough",
+    zones: signedTree(["example.test A 192.0.2.1"], {
+      keys: [signingKey({ seed: "one" }), signingKey({ seed: "two", algorithm: 15 })],
+    }),
+    ask: ["example.test", "A"],
+    expect: { status: "secure" },
+  },
+];

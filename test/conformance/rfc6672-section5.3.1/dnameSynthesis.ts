@@ -1,0 +1,63 @@
+import { RR_TYPE } from "../../../src/dns/message.ts";
+import { name, nameToWire } from "../../../src/dns/name.ts";
+import { type OwnCase, signedTree, without } from "../ownCase.ts";
+
+const ZONES = signedTree([
+  "old.example.test DNAME new.example.test",
+  "mail.new.example.test A 192.0.2.1",
+  "alias.example.test CNAME mail.new.example.test",
+  "loop.example.test CNAME pool.example.test",
+  "pool.example.test CNAME loop.example.test",
+]);
+const ASK = ["mail.old.example.test", "A"] as const;
+
+/** Aliases: a synthesized CNAME is proved by the DNAME that it comes from, and must be what the DNAME makes. */
+export const DNAME_SYNTHESIS: readonly OwnCase[] = [
+  {
+    title: "a DNAME with its CNAME is secure",
+    zones: ZONES,
+    ask: ASK,
+    expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
+  },
+  {
+    title: "the CNAME may be missing",
+    zones: ZONES,
+    tamper: (message) => without(message, RR_TYPE.CNAME),
+    ask: ASK,
+    expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
+  },
+  {
+    title: "a CNAME that leads elsewhere is bogus",
+    zones: ZONES,
+    tamper: (message) => {
+      const elsewhere = nameToWire(name("alias.example.test."));
+      const answer = message.answer.map((record) => (record.type === RR_TYPE.CNAME ? { ...record, rdata: elsewhere } : record));
+      return { ...message, answer };
+    },
+    ask: ASK,
+    expect: { status: "bogus", reason: "dname-synthesis" },
+  },
+  {
+    title: "a CNAME without its DNAME is unsigned, and bogus",
+    zones: ZONES,
+    tamper: (message, _owner, type) => (type === RR_TYPE.A ? without(message, RR_TYPE.DNAME) : message),
+    ask: ASK,
+    expect: { status: "bogus", reason: "signature-missing" },
+  },
+  {
+    title: "a chain that is cut after its first hop is asked for again",
+    zones: ZONES,
+    tamper: (message, owner, type) => {
+      const cut = type === RR_TYPE.A && owner === name("alias.example.test.");
+      return cut ? { ...message, answer: message.answer.filter((record) => record.name === owner) } : message;
+    },
+    ask: ["alias.example.test", "A"],
+    expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
+  },
+  {
+    title: "aliases in a circle decide nothing",
+    zones: ZONES,
+    ask: ["loop.example.test", "A"],
+    expect: { status: "indeterminate", reason: "alias-loop" },
+  },
+];
