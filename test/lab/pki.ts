@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { chainPem, EXPIRED, type MadeCertificate, makeAuthority, makeLeaf, tlsaFor } from "../fake/certificates.ts";
 import type { Certificate, TlsaRecord } from "./scenario.ts";
 
@@ -24,27 +25,30 @@ export function issue(pki: Pki, host: string, wishes: Certificate): Identity {
   return { leaf, chainPem: alone ? chainPem(leaf) : chainPem(leaf, pki.ca) };
 }
 
-function certificateOf(of: Exclude<TlsaRecord["of"], "nothing">, identity: Identity, pki: Pki): MadeCertificate {
+const SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/** The association data in hexadecimal. */
+function associationData(record: TlsaRecord, identity: Identity, pki: Pki): string {
+  const { usage, selector, matchingType, of } = record;
+  const made = (certificate: MadeCertificate): string =>
+    tlsaFor(certificate, usage, record.dataOfSelector ?? selector, matchingType).data.toString("hex");
   switch (of) {
     case "leaf":
-      return identity.leaf;
+      return made(identity.leaf);
     case "ca":
-      return pki.ca;
+      return made(pki.ca);
     case "another-certificate":
-      return pki.another;
+      return made(pki.another);
+    case "nothing":
+      return SHA256_OF_NOTHING;
     default:
-      return of satisfies never;
+      return createHash(matchingType === 2 ? "sha512" : "sha256")
+        .update(`filler ${of.filler}`)
+        .digest("hex");
   }
 }
 
-const SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
 /** The presentation form of the RDATA: "3 1 1 abcd...". */
 export function tlsaText(record: TlsaRecord, identity: Identity, pki: Pki): string {
-  const { usage, selector, matchingType, of } = record;
-  const digest =
-    of === "nothing"
-      ? SHA256_OF_NOTHING
-      : tlsaFor(certificateOf(of, identity, pki), usage, record.dataOfSelector ?? selector, matchingType).data.toString("hex");
-  return `${usage} ${selector} ${matchingType} ${digest}`;
+  return `${record.usage} ${record.selector} ${record.matchingType} ${associationData(record, identity, pki)}`;
 }

@@ -47,6 +47,26 @@ function ofAnotherKey(ds: string): string {
   return ds.replace(/[0-9a-f]{8}\s*$/, (end) => (end.trim() === "00000000" ? "11111111" : "00000000"));
 }
 
+/** Algorithm 200 is nobody's: a zone whose only DS is of it is insecure (RFC 4035 §5.2). */
+function ofUnknownAlgorithm(ds: string): string {
+  return ds.replace(/(\sDS\s+\d+)\s+\d+/, "$1 200");
+}
+
+function publishedDs(zone: Zone, ds: readonly string[]): readonly string[] {
+  switch (zone.ds) {
+    case "matching":
+      return ds;
+    case "none":
+      return [];
+    case "of-another-key":
+      return ds.map(ofAnotherKey);
+    case "of-unknown-algorithm":
+      return ds.map(ofUnknownAlgorithm);
+    default:
+      return zone.ds satisfies never;
+  }
+}
+
 function parseLine(text: string): ZoneLine {
   const words = text.split(/\s+/);
   const type = words[3] ?? "";
@@ -90,7 +110,7 @@ export async function publish(zones: readonly Zone[], directory: string): Promis
     const parent = parentOf(zones, zone);
     if (parent === undefined) rootDs = signed.ds;
     else {
-      const ds = zone.ds === "none" ? [] : zone.ds === "matching" ? signed.ds : signed.ds.map(ofAnotherKey);
+      const ds = publishedDs(zone, signed.ds);
       delegations.set(parent, [...(delegations.get(parent) ?? []), ...delegation(zone, ds)]);
     }
   };

@@ -24,7 +24,7 @@ export type Scenario = {
 export type ZoneOptions = {
   signing: Partial<Signing> | "unsigned";
   /** What the parent publishes for a signed zone. */
-  ds: "matching" | "none" | "of-another-key";
+  ds: "matching" | "none" | "of-another-key" | "of-unknown-algorithm";
   /** What is done to the signed zone, line by line; undefined drops the line. */
   spoil: Spoil;
   /** Whether a broken name server stands in front: it fails TLSA questions as it says. */
@@ -69,12 +69,12 @@ export type Certificate = {
   sends?: "leaf" | "leaf-and-ca";
 };
 
-/** What the data of a TLSA record is made of; `ca` is the lab's CA, `nothing` the empty string. */
+/** What the data of a TLSA record is made of; `ca` is the lab's CA, `nothing` the empty string, a filler matches nobody. */
 export type TlsaRecord = {
   usage: number;
   selector: number;
   matchingType: number;
-  of: "leaf" | "ca" | "another-certificate" | "nothing";
+  of: "leaf" | "ca" | "another-certificate" | "nothing" | { filler: number };
   /** The selector that the data was made with, where the publisher confused two. */
   dataOfSelector?: number;
   /** Where it hangs, when not below the host's own name: `_25._tcp.<owner>` (or the owner as written, when it begins with * or _). */

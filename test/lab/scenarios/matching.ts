@@ -20,6 +20,17 @@ const good: readonly Row[] = [
     certificate: { sends: "leaf" },
   },
   {
+    slug: "ta-key-full",
+    shows: "TLSA 2 1 0: the CA's bare key is only in DNS, the server sends its leaf alone (RFC 7671 §5.2.3)",
+    tlsa: [tlsa("2 1 0", "ca")],
+    certificate: { sends: "leaf" },
+  },
+  {
+    slug: "many-records",
+    shows: "forty TLSA records, an answer too big for UDP, one matches",
+    tlsa: [...Array.from({ length: 39 }, (_, i) => tlsa("3 1 2", { filler: i })), tlsa("3 1 2")],
+  },
+  {
     slug: "ee-expired",
     shows: "3 1 1 and an expired certificate (RFC 7672 §3.1.1: dates do not count)",
     tlsa: [tlsa("3 1 1")],

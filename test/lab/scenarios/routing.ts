@@ -144,6 +144,35 @@ const ALIASES: readonly Scenario[] = [
     expected: authenticated("mx.domain-alias-target.lab"),
   },
   {
+    domain: "expanded-next-hop.lab",
+    shows: "a CNAME to a domain whose host's certificate names only that domain (RFC 7672 §3.2.2)",
+    hosts: [
+      {
+        name: "mx.expanded-next-hop-target.lab",
+        server: "postfix",
+        mx: "none",
+        tlsa: [tlsa("2 1 1", "ca")],
+        certificate: { names: ["expanded-next-hop-target.lab"] },
+      },
+    ],
+    zone: "no-zone",
+    zones: { "expanded-next-hop-target.lab": {} },
+    records: [
+      "expanded-next-hop.lab CNAME expanded-next-hop-target.lab.",
+      "expanded-next-hop-target.lab MX 10 mx.expanded-next-hop-target.lab.",
+    ],
+    expected: authenticated("mx.expanded-next-hop-target.lab"),
+  },
+  {
+    domain: "dname.lab",
+    recipient: "user@sub.alias.dname.lab",
+    shows: "the recipient's domain is below a DNAME (RFC 6672)",
+    hosts: [{ name: "mx.dname-target.lab", server: "postfix", mx: "none", tlsa: TLSA }],
+    zones: { "dname-target.lab": {} },
+    records: ["alias.dname.lab DNAME dname-target.lab.", "sub.dname-target.lab MX 10 mx.dname-target.lab."],
+    expected: authenticated("mx.dname-target.lab"),
+  },
+  {
     domain: "tlsa-alias.lab",
     shows: "the TLSA name is a CNAME to a shared record (RFC 7672 §2.1.3)",
     hosts: [{ name: "mx.tlsa-alias.lab", server: "postfix", tlsa: [tlsa("3 1 1", "leaf", "_tlsa.tlsa-alias.lab")] }],
@@ -178,6 +207,28 @@ const INSECURE_PARTS: readonly Scenario[] = [
     zone: { signing: "unsigned" },
     zones: { "halfdane-mismatch-host.lab": {} },
     hosts: [{ name: "mx.halfdane-mismatch-host.lab", server: "postfix", tlsa: [tlsa("3 1 1", "another-certificate")] }],
+    expected: {
+      outcome: "deferred",
+      tls: "!dane:nocertmatch",
+      dane: "mismatch",
+      dnssec: { mx: "insecure", address: "secure", tlsa: "secure" },
+      status: "4.7.*",
+    },
+  },
+  {
+    domain: "halfdane-next-hop-name.lab",
+    shows:
+      "an unsigned domain whose host's certificate names only that domain: an unsigned MX vouches for no name (RFC 7672 §3.2.2)",
+    zone: { signing: "unsigned" },
+    zones: { "halfdane-next-hop-name-host.lab": {} },
+    hosts: [
+      {
+        name: "mx.halfdane-next-hop-name-host.lab",
+        server: "postfix",
+        tlsa: [tlsa("2 1 1", "ca")],
+        certificate: { names: ["halfdane-next-hop-name.lab"] },
+      },
+    ],
     expected: {
       outcome: "deferred",
       tls: "!dane:nocertmatch",

@@ -107,6 +107,7 @@ export const SECURITY: readonly Scenario[] = [
   domainOf("unsigned", "an unsigned zone below NSEC3 opt-out", { signing: "unsigned" }, withoutDane, "optout"),
   domainOf("unsigned", "an unsigned zone below NSEC3", { signing: "unsigned" }, withoutDane, "hashed"),
   domainOf("no-ds", "a signed zone whose DS was never published: insecure", { ds: "none" }, withoutDane),
+  domainOf("unknown-algorithm", "a DS of an algorithm that nobody knows: insecure", { ds: "of-unknown-algorithm" }, withoutDane),
   domainOf("bogus-tlsa", "TLSA with a broken signature", { spoil: breakSignatures("TLSA") }, () => BOGUS_TLSA),
   domainOf("unsigned-tlsa", "TLSA whose signature is missing", { spoil: dropSignatures("TLSA") }, () => BOGUS_TLSA),
   domainOf("bogus-mx", "MX with a broken signature", { spoil: breakSignatures("MX") }, () => BOGUS_MX),

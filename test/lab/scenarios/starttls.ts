@@ -57,5 +57,12 @@ export const STARTTLS: readonly Scenario[] = [
   unusableOnly("unusable-no-starttls", "postfix-clear", () => missing),
   withoutTlsa("no-tlsa", "no TLSA (denied by NSEC): opportunistic TLS, any certificate", "postfix", "may:encrypt", "tls"),
   withoutTlsa("no-tlsa-clear", "no TLSA and no STARTTLS: clear text", "postfix-clear", "may:none", "clear"),
+  withoutTlsa(
+    "no-tlsa-no-cipher",
+    "no TLSA, and every handshake fails: clear text on a new connection",
+    "postfix-without-key",
+    "may:none",
+    "clear",
+  ),
   withoutTlsa("no-tlsa-454", "no TLSA, and STARTTLS is answered with 454: clear text", "postfix-454", "may:none", "clear"),
 ];
