@@ -135,6 +135,8 @@ export class EmbeddedStore implements Store {
     const claimed = this.#claims.get(work);
     if (claimed === undefined) return;
     this.#claims.delete(work);
+    this.#due.offer(work.destination, claimed.due);
+    // Once more when the worker has heard of it: the answer to an earlier claim, on its way now, does not know it as due.
     const released = (): void => {
       this.#due.offer(work.destination, claimed.due);
       this.#announce();

@@ -6,6 +6,7 @@ import type { Failure } from "./storeOperation.ts";
 /** SQLite's primary result codes. */
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
+const SQLITE_CONSTRAINT = 19;
 const SQLITE_NOTADB = 26;
 const SQLITE_BUSY = 5;
 const PRIMARY_CODE_MASK = 0xff;
@@ -36,6 +37,8 @@ export function failureOf(error: unknown, directory: string): Failure {
   if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {
     return { kind: "failed", error: "corrupt", text: `${text}: ${repairAdvice(directory)}` };
   }
+  // What contradicts the queue will do so again: waiting does not help as it does with the disk.
+  if (code === SQLITE_CONSTRAINT) return { kind: "failed", error: "corrupt", text: `${text} (spool ${directory})` };
   if (code === SQLITE_FULL || FULL_CODES.has(field(error, "code"))) {
     return { kind: "failed", error: "full", text: `${text}: free space on the file system of ${directory}` };
   }
