@@ -30,7 +30,6 @@ export class ServerQueries {
     const first = await this.#exchange(server, asked, budget, this.#selection.takesEdns(server));
     if (!("refused" in first)) return first;
     this.#selection.refusedEdns(server);
-    if (budget.exhausted !== undefined) return { kind: "silent", reason: budget.exhausted };
     // RFC 6891 §6.2.2, §7: once more without OPT. No signatures come that way; the caller ranks such answers last.
     const second = await this.#exchange(server, asked, budget, false);
     return "refused" in second ? { kind: "silent", reason: "it refuses queries without EDNS as those with it" } : second;
@@ -42,6 +41,7 @@ export class ServerQueries {
     budget: WorkBudget,
     edns: boolean,
   ): Promise<ServerReply | { refused: "edns" }> {
+    if (budget.exhausted !== undefined) return { kind: "silent", reason: budget.exhausted };
     const result = await this.#send(server, asked, budget, edns);
     if (result.kind !== "response")
       return { kind: "silent", reason: result.kind === "timeout" ? "no answer in time" : `${result.kind} (${result.reason})` };
