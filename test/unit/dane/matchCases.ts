@@ -20,7 +20,7 @@ import {
   UNKNOWN_CRITICAL,
   uriName,
 } from "../../fake/certificates.ts";
-import { explicit, objectIdentifier, octetString, sequence, utf8String } from "../../fake/derWriter.ts";
+import { explicit, implicit, objectIdentifier, octetString, sequence, utf8String } from "../../fake/derWriter.ts";
 
 /**
  * Chains and records for server mx.example.org, each with its expected verdict. The unit tests play them through our matcher, the lab
@@ -128,6 +128,8 @@ const newRoot = makeAuthority({ commonName: "New root" });
 const byOld = makeAuthority({ commonName: "Cross", keys: crossKeys, issuer: oldRoot, keyIdentifiers: "absent" });
 const byNew = makeAuthority({ commonName: "Cross", keys: crossKeys, issuer: newRoot, keyIdentifiers: "absent" });
 const crossLeaf = makeLeaf({ names: [HOST], issuer: byOld, keyIdentifiers: "absent" });
+const expiredRoot = makeAuthority({ commonName: "Expired root", ...EXPIRED });
+const belowExpired = makeLeaf({ names: [HOST], issuer: expiredRoot });
 const onePath = "OpenSSL follows the first issuer that fits, RFC 5280 asks whether there is a path";
 
 /** RFC 7672 §3.1.2, RFC 7671 §5.2: where the anchor is. */
@@ -156,6 +158,15 @@ export const anchorCases: readonly MatchCase[] = [
   bad("self-signed leaf under 2 0 0", [selfSigned], [tlsaFor(selfSigned, 2, 0, 0)], "not-the-issuer"),
   bad("self-signed leaf under 2 1 1", [selfSigned], [tlsaFor(selfSigned, 2, 1, 1)], "not-the-issuer"),
   good("self-signed leaf under 2 1 0: signed by that key", [selfSigned], [tlsaFor(selfSigned, 2, 1, 0)], 0),
+  good("2 1 0: the root was sent too", [leaf, intermediate, root], [tlsaFor(root, 2, 1, 0)], 2),
+  bad("2 1 0: the root was sent, and has expired", [belowExpired, expiredRoot], [tlsaFor(expiredRoot, 2, 1, 0)], "expired"),
+  good("2 1 0: the expired root was not sent", [belowExpired], [tlsaFor(expiredRoot, 2, 1, 0)], 0),
+  good(
+    "two anchors, the nearer one wins",
+    [leaf, intermediate, root],
+    [tlsaFor(root, 2, 0, 1), tlsaFor(intermediate, 2, 1, 1)],
+    1,
+  ),
   good("cross-signed, good path second", [crossLeaf, byOld, byNew, oldRoot, newRoot], [tlsaFor(newRoot, 2, 0, 1)], 2, {
     verdict: "mismatch",
     because: onePath,
@@ -215,6 +226,10 @@ export const pathCases: readonly MatchCase[] = [
   anchored("MD5 signature on the intermediate", three({ keyKind: "rsa2048" }, { digest: "md5" }), "weak-signature"),
   anchored("SHA-1 signature on the anchor", under({ keyKind: "rsa2048", digest: "sha1" }, {}), 1),
   anchored("anchor's key too weak", [makeLeaf({ names: [HOST], issuer: weakRoot }), weakRoot], "weak-key"),
+  bad("2 1 0: bare key too weak", [makeLeaf({ names: [HOST], issuer: weakRoot })], [tlsaFor(weakRoot, 2, 1, 0)], "weak-key", {
+    verdict: { match: 0 },
+    because: "OpenSSL does not look at the strength of a bare key; what it signed is worth no more than the key",
+  }),
   anchored("RSA with 1024 bits", under({ keyKind: "rsa1024" }), 1),
   anchored("Ed25519 and P-384", three({ keyKind: "ed25519" }, { keyKind: "p384" }, { digest: "sha384" }), 2),
 ];
@@ -262,6 +277,19 @@ export const nameCases: readonly MatchCase[] = [
 const permitted = (...names: readonly Buffer[]) => ({ nameConstraints: { permitted: names } });
 const excluded = (...names: readonly Buffer[]) => ({ nameConstraints: { excluded: names } });
 const otherName = explicit(0, objectIdentifier("1.3.6.1.4.1.99999.2"), explicit(0, utf8String("x")));
+
+const withMaximum = {
+  identifier: "2.5.29.30",
+  critical: true,
+  value: sequence(explicit(0, sequence(dnsName("example.org"), implicit(1, Buffer.from([9]))))),
+};
+const constrainedTop = makeAuthority({ commonName: "Top", ...permitted(dnsName("example.org"), directoryName("Other")) });
+const constrainedSelfIssued = makeAuthority({ commonName: "Top", issuer: constrainedTop });
+const selfIssuedChain: [MadeCertificate, MadeCertificate, MadeCertificate] = [
+  makeLeaf({ names: [HOST], issuer: constrainedSelfIssued }),
+  constrainedSelfIssued,
+  constrainedTop,
+];
 
 /** RFC 5280 §4.2.1.10. */
 export const constraintCases: readonly MatchCase[] = [
@@ -311,6 +339,15 @@ export const constraintCases: readonly MatchCase[] = [
   anchored("subject inside", under(permitted(directoryName("mail")), { commonName: "Mail" }), 1),
   anchored("type not supported, no such name", under(permitted(otherName)), 1),
   anchored("type not supported, such a name", under(permitted(otherName), { generalNames: [otherName] }), "name-constraints"),
+  anchored("subtree with a maximum", under({ extensions: [withMaximum] }), "name-constraints"),
+  anchored("wildcard inside what is permitted", under(permitted(dnsName("example.org")), { names: ["*.example.org"] }), 1),
+  anchored(
+    "wildcard wider than what is permitted",
+    under(permitted(dnsName(HOST)), { names: ["*.example.org"] }),
+    "name-constraints",
+  ),
+  anchored("wildcard beside what is excluded", under(excluded(dnsName("a.b.example.org")), { names: ["*.example.org"] }), 1),
+  anchored("a self-issued CA below is not constrained", selfIssuedChain, 2),
   {
     ...anchored(
       "wildcard that covers an excluded name",
