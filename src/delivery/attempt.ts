@@ -2,6 +2,7 @@ import type { DomainName } from "../dns/name.ts";
 import { absenceOutcome, refusalOutcome, unroutableOutcome } from "../policy/disposition.ts";
 import { hostTls } from "../policy/tlsPolicy.ts";
 import type { Work } from "../spool/message.ts";
+import type { RecipientResult } from "./connection.ts";
 import { connectionTo, type DeliveryContext } from "./context.ts";
 import { gatherEvidence, type HostEvidence, literalEvidence } from "./host.ts";
 import { type HostConnection, openHostSession } from "./hostSession.ts";
@@ -96,8 +97,12 @@ async function tryAddress(
     return "no-session";
   }
   const recipients = ledger.open();
-  const results = await opened.session.transact(transactionOf(work, recipients, () => context.content(work)));
-  context.release(opened.session);
+  let results: readonly RecipientResult[];
+  try {
+    results = await opened.session.transact(transactionOf(work, recipients, () => context.content(work)));
+  } finally {
+    context.release(opened.session);
+  }
   for (const [i, recipient] of recipients.entries())
     ledger.record(recipient, verdictOf(results[i], connection, opened), opened.trace);
   return "transaction";

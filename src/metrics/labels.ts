@@ -1,3 +1,4 @@
+import { RR_TYPE } from "../dns/message.ts";
 import type { TlsGot, TlsWanted } from "../policy/disposition.ts";
 import type { RejectionReason } from "../submission/rejection.ts";
 
@@ -32,6 +33,10 @@ export const USAGES = ["2", "3", "none"] as const;
 export type UsageLabel = (typeof USAGES)[number];
 
 export const LOOKUP_TYPES = ["A", "AAAA", "MX", "TLSA", "TXT"] as const;
+/** The label of a record type's number; types that only validation itself asks for have none. */
+export const LOOKUP_TYPE_BY_NUMBER: ReadonlyMap<number, (typeof LOOKUP_TYPES)[number]> = new Map(
+  LOOKUP_TYPES.map((type) => [RR_TYPE[type], type]),
+);
 export const VERDICTS = ["secure", "insecure", "bogus", "indeterminate"] as const;
 export const TRANSPORTS = ["udp", "tcp", "tls"] as const;
 export const QUEUE_STATES = ["incoming", "active", "deferred", "held"] as const;

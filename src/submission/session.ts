@@ -205,7 +205,7 @@ export class SubmissionSession extends SMTPConnection {
   async #complete(intake: MessageIntake): Promise<void> {
     const result = await intake.finish();
     this.#intake = undefined;
-    const recipients = this.#transaction?.recipients.size ?? 0;
+    const recipients = [...(this.#transaction?.recipients.values() ?? [])].map(({ address }) => address);
     const client = this.remoteAddress;
     if (result.kind === "rejected") {
       this.#refuse(result.rejection, result.error);

@@ -3,7 +3,7 @@ import type { Rejection } from "./rejection.ts";
 
 /** What the listener reports; relay.ts turns it into log lines and metrics. */
 export type SubmissionEvent =
-  | { kind: "accepted"; envelope: Envelope; recipients: number; client: string; helo: string }
+  | { kind: "accepted"; envelope: Envelope; recipients: readonly string[]; client: string; helo: string }
   /** `error`: what the spool said, when that was the reason. */
   | { kind: "rejected"; rejection: Rejection; client: string; error?: unknown }
   /** `open`: connections now open on all listening addresses. */

@@ -1,0 +1,233 @@
+import { isIPv6 } from "node:net";
+import type { Clock, Random } from "../clock.ts";
+import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
+import type { DomainName } from "../dns/name.ts";
+import type { Outcome } from "../policy/disposition.ts";
+import type { RetrySettings } from "../policy/retrySchedule.ts";
+import type { TlsLevel } from "../policy/tlsPolicy.ts";
+import type { Resolver } from "../resolver/resolver.ts";
+import type { MessageId, NewMessage, Work } from "../spool/message.ts";
+import type { Store } from "../spool/store.ts";
+import { attempt } from "./attempt.ts";
+import { buildDsn } from "./bounce.ts";
+import { type DialogueTimeouts, openConnection } from "./connection.ts";
+import { ConnectionPool } from "./connectionPool.ts";
+import type { DeliveryContext, Demand } from "./context.ts";
+import type { RecipientOutcome, Trace } from "./ledger.ts";
+import { bestMatch, type RouteSetting } from "./route.ts";
+import { Scheduler } from "./scheduler.ts";
+import { brokenAttempt, type Notice, settlementOf } from "./settlement.ts";
+
+/** One entry of `delivery.tlsPolicies`; `expiresAt` in milliseconds since the epoch. */
+export type TlsPolicySetting = { domain: string; level: TlsLevel; expiresAt?: number };
+
+export type DeliverySettings = {
+  hostname: DomainName;
+  port: number;
+  insecureMx: InsecureMxPolicy;
+  allowLoopback: boolean;
+  tlsPolicies: readonly TlsPolicySetting[];
+  tlsRequiredNo: "honour" | "ignore";
+  routes: readonly RouteSetting[];
+  sourceAddresses: readonly string[];
+  timeouts: DialogueTimeouts;
+  retry: RetrySettings;
+  maxConnections: number;
+  maxConnectionsPerDestination: number;
+};
+
+/** What delivery tells: relay.ts turns it into log lines and metrics. */
+export type DeliveryModuleEvent =
+  /** One recipient, one attempt; `seconds` of the whole attempt. */
+  | { kind: "attempted"; work: Work; result: RecipientOutcome; seconds: number }
+  /** One attempt for one work; `outcome` is the best that any of its recipients had. */
+  | { kind: "ended"; outcome: Outcome["kind"]; seconds: number }
+  /** One host tried, or kept from by policy. */
+  | { kind: "host"; trace: Trace }
+  | { kind: "handshake"; protocol: string; group?: string }
+  | { kind: "notice"; id: MessageId; about: Work; notice: Notice }
+  /** Nobody outside is to blame: the store, or a bug. */
+  | { kind: "trouble"; error: unknown };
+
+export type DeliveryOptions = {
+  settings: DeliverySettings;
+  resolver: Resolver;
+  store: Store;
+  clock: Clock;
+  random: Random;
+  newId: () => MessageId;
+  onEvent: (event: DeliveryModuleEvent) => void;
+};
+
+/** Octets of the original that a notice may carry (RFC 3461 §4.3: a whole message may be returned as its headers). */
+const MAX_RETURNED_OCTETS = 64 * 1024;
+const UNIFORM_STEPS = 2 ** 32;
+
+/** Runs the queue: what is due is attempted, and what came of it is recorded, reported and told to senders. */
+export class DeliveryEngine {
+  readonly #options: DeliveryOptions;
+  readonly #pool: ConnectionPool;
+  readonly #scheduler: Scheduler;
+  readonly #context: DeliveryContext;
+
+  constructor(options: DeliveryOptions) {
+    const { settings, store, clock } = options;
+    this.#options = options;
+    this.#pool = new ConnectionPool({ clock });
+    this.#context = this.#contextOf(settings);
+    this.#scheduler = new Scheduler({
+      store,
+      clock,
+      run: (work) => this.#run(work),
+      maxConnections: settings.maxConnections,
+      maxConnectionsPerDestination: settings.maxConnectionsPerDestination,
+      onError: (error) => options.onEvent({ kind: "trouble", error }),
+    });
+  }
+
+  start(): void {
+    this.#scheduler.start();
+  }
+
+  /** Open transactions end and are recorded; then idle connections are closed politely. */
+  async stop(): Promise<void> {
+    await this.#scheduler.stop();
+    await this.#pool.close();
+  }
+
+  get openConnections(): number {
+    return this.#pool.open;
+  }
+
+  /** `delivery.tlsPolicies` in force now that relax what DANE demands. */
+  activeExceptions(): number {
+    const now = this.#options.clock.now();
+    return this.#options.settings.tlsPolicies.filter((policy) => policy.expiresAt !== undefined && policy.expiresAt > now).length;
+  }
+
+  async #run(work: Work): Promise<void> {
+    const { clock, random, settings, store, onEvent } = this.#options;
+    const began = clock.monotonic();
+    let outcomes: readonly RecipientOutcome[];
+    try {
+      outcomes = await attempt(work, this.#context);
+    } catch (error) {
+      // A bug, or content that cannot be read: nothing is known to be delivered, so everybody waits for the next attempt.
+      onEvent({ kind: "trouble", error });
+      outcomes = brokenAttempt(
+        work,
+        `the attempt broke off inside dane-relay: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+    const seconds = (clock.monotonic() - began) / 1000;
+    const now = clock.now();
+    const uniform = () => random.below(UNIFORM_STEPS) / UNIFORM_STEPS;
+    const settlement = settlementOf(work, outcomes, { now, retry: settings.retry, random: uniform });
+    const generated = await this.#compose(work, settlement.notices, now);
+    await store.settle(
+      work,
+      settlement.settled,
+      generated.map(({ dsn }) => dsn),
+    );
+    for (const result of settlement.final) onEvent({ kind: "attempted", work, result, seconds });
+    onEvent({ kind: "ended", outcome: bestOf(settlement.final), seconds });
+    for (const { dsn, notice } of generated) onEvent({ kind: "notice", id: dsn.message.envelope.id, about: work, notice });
+  }
+
+  async #compose(
+    work: Work,
+    notices: readonly Notice[],
+    now: number,
+  ): Promise<{ notice: Notice; dsn: { message: NewMessage; content: Buffer } }[]> {
+    if (notices.length === 0) return [];
+    const original = await this.#beginningOf(work).catch((error: unknown) => {
+      // A notice without the original is better than a recipient whose failure nobody hears of.
+      this.#options.onEvent({ kind: "trouble", error });
+      return Buffer.alloc(0);
+    });
+    const { settings, newId } = this.#options;
+    const composed: { notice: Notice; dsn: { message: NewMessage; content: Buffer } }[] = [];
+    for (const notice of notices) {
+      const dsn = await buildDsn({
+        envelope: work.envelope,
+        kind: notice.action,
+        recipients: notice.recipients,
+        original,
+        hostname: settings.hostname,
+        now,
+        newId,
+      });
+      if (dsn.kind === "dsn") composed.push({ notice, dsn });
+    }
+    return composed;
+  }
+
+  async #beginningOf(work: Work): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    let octets = 0;
+    for await (const chunk of this.#contentOf(work)) {
+      chunks.push(chunk);
+      octets += chunk.length;
+      if (octets >= MAX_RETURNED_OCTETS) break;
+    }
+    return Buffer.concat(chunks).subarray(0, MAX_RETURNED_OCTETS);
+  }
+
+  #contentOf(work: Work): AsyncIterable<Buffer> {
+    return work.content === undefined ? this.#options.store.content(work.envelope.id) : once(work.content);
+  }
+
+  #demandOf(work: Work): Demand {
+    const { settings, clock } = this.#options;
+    const now = clock.now();
+    // RFC 7672 §6: what the operator wrote for this domain; an exception that has expired is none.
+    const inForce = settings.tlsPolicies.filter((policy) => policy.expiresAt === undefined || policy.expiresAt > now);
+    const policy = bestMatch(work.destination, inForce);
+    const { requireTls, tlsRequiredNo } = work.envelope;
+    const unrequired = tlsRequiredNo && settings.tlsRequiredNo === "honour";
+    return {
+      level: policy?.level ?? "dane",
+      levelFrom: policy === undefined ? "default" : "operator",
+      messageTls: requireTls ? "required" : unrequired ? "not-required" : "unspecified",
+    };
+  }
+
+  #contextOf(settings: DeliverySettings): DeliveryContext {
+    const { resolver, clock, random, onEvent } = this.#options;
+    const below = (exclusiveMaximum: number) => random.below(exclusiveMaximum);
+    return {
+      route: { resolver, routes: settings.routes, port: settings.port, self: settings.hostname, random: below },
+      resolver,
+      allowLoopback: settings.allowLoopback,
+      insecureMx: settings.insecureMx,
+      demandOf: (work) => this.#demandOf(work),
+      request: { hostname: settings.hostname.slice(0, -1), timeouts: settings.timeouts },
+      localAddressFor: (remote) => settings.sourceAddresses.find((address) => isIPv6(address) === isIPv6(remote)),
+      session: {
+        now: () => clock.now(),
+        matches: new WeakMap(),
+        connect: (key, request) =>
+          this.#pool.acquire(key, async () => {
+            const result = await openConnection(request);
+            if (result.kind === "ready" && result.session.security.kind === "tls") {
+              const { protocol, group } = result.session.security;
+              onEvent({ kind: "handshake", protocol, ...(group === undefined ? {} : { group }) });
+            }
+            return result;
+          }),
+      },
+      release: (session) => this.#pool.release(session),
+      content: (work) => this.#contentOf(work),
+      onHost: (trace) => onEvent({ kind: "host", trace }),
+    };
+  }
+}
+
+function bestOf(outcomes: readonly RecipientOutcome[]): Outcome["kind"] {
+  const kinds = outcomes.map(({ outcome }) => outcome.kind);
+  return (["delivered", "deferred", "failed"] as const).find((kind) => kinds.includes(kind)) ?? "failed";
+}
+
+async function* once(content: Buffer): AsyncGenerator<Buffer> {
+  yield content;
+}

@@ -1,0 +1,231 @@
+import type { Check } from "./admin/health.ts";
+import { createAdmin } from "./admin/server.ts";
+import type { Clock, Random } from "./clock.ts";
+import { endpointText, networkText } from "./config/address.ts";
+import type { Config } from "./config/schema.ts";
+import { bounceEvent, deliveryEvent, usageOf } from "./delivery/deliveryEvent.ts";
+import { DeliveryEngine, type DeliveryModuleEvent } from "./delivery/engine.ts";
+import { type DomainName, name } from "./dns/name.ts";
+import type { Log } from "./log.ts";
+import { createExposition } from "./metrics/endpoint.ts";
+import { createInstruments, type Instruments, type Observations } from "./metrics/instruments.ts";
+import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
+import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
+import type { ValidationState } from "./resolver/validationMonitor.ts";
+import { messageIds } from "./spool/messageId.ts";
+import { openSqliteStore } from "./spool/sqliteStore.ts";
+import type { Store } from "./spool/store.ts";
+import { createListener, type Listener } from "./submission/listener.ts";
+import type { SubmissionEvent } from "./submission/submissionEvent.ts";
+
+export type RelayOptions = { config: Config; clock: Clock; random: Random; log: Log };
+
+export type Relay = {
+  /** Drains: takes no new mail, finishes open transactions, closes what is open. What is queued stays in the spool. */
+  stop(): Promise<void>;
+  /** Resolves when the relay can no longer do its work, and should end. */
+  readonly failed: Promise<Error>;
+};
+
+/** A client in the middle of a message gets this long at a stop. */
+const SUBMISSION_DRAIN_MILLISECONDS = 10_000;
+
+type Parts = { config: Config; clock: Clock; random: Random; log: Log; instruments: Instruments };
+
+/**
+ * Builds the relay and starts it, inside out: what keeps mail before what brings it, and delivery before submission, so that nothing is taken
+ * that could not be kept. Rejects, with nothing left running, when a part cannot start.
+ */
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  const parts: Parts = { ...options, instruments: createInstruments() };
+  const opened: (() => Promise<void> | void)[] = [];
+  const failure = Promise.withResolvers<Error>();
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.reverse()) await close();
+  };
+  try {
+    const resolver = await openRelayResolver(parts);
+    opened.push(() => resolver.close());
+    const store = await openSqliteStore({ directory: parts.config.spool.directory, clock: parts.clock, random: parts.random });
+    opened.push(() => store.close());
+    const engine = createEngine(parts, resolver, store);
+    const listener = createSubmission(parts, store);
+    const admin = await createAdmin({
+      listen: parts.config.admin.listen,
+      metrics: createExposition(parts.instruments, () => observe(parts, store, listener, engine, resolver)),
+      checks: () => checksOf(store, listener, resolver),
+    });
+    opened.push(() => admin.close());
+    resolver.start();
+    engine.start();
+    opened.push(() => engine.stop());
+    await listener.start();
+    opened.push(() => listener.stop(SUBMISSION_DRAIN_MILLISECONDS));
+    return { stop: closeAll, failed: failure.promise };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+function openRelayResolver({ config, clock, random, log, instruments }: Parts): Promise<OpenResolver> {
+  const { resolver, delivery } = config;
+  return openResolver(
+    {
+      ...resolver,
+      insecureZones: resolver.insecureZones.map((zone) => name(zone)),
+      forwardZones: resolver.forwardZones.map((entry) => ({ ...entry, zone: name(entry.zone) })),
+      probe: { good: nameOf(resolver.probe.good), bad: nameOf(resolver.probe.bad) },
+      allowLoopback: delivery.allowLoopback,
+    },
+    {
+      clock,
+      random,
+      onVerdict: ({ type, resolution }) => {
+        const label = LOOKUP_TYPE_BY_NUMBER.get(type);
+        if (label !== undefined) instruments.dnssecVerdict(label, resolution.status);
+      },
+      onValidation: (state) => reportValidation(state, log, instruments),
+      onExchange: (transport, milliseconds) => instruments.dnsQuery(transport, milliseconds / 1000),
+    },
+  );
+}
+
+function reportValidation(state: ValidationState, log: Log, instruments: Instruments): void {
+  const validating = state.kind === "validating" ? "validating" : "not-validating";
+  instruments.dnssecValidating(validating);
+  log.event({ event: "dnssec", state: validating, source: state.source, reason: state.reason });
+}
+
+function createEngine(parts: Parts, { resolver }: OpenResolver, store: Store): DeliveryEngine {
+  const { config, clock, random } = parts;
+  const { timeouts, ...delivery } = config.delivery;
+  const { connectSeconds, commandSeconds } = timeouts;
+  return new DeliveryEngine({
+    settings: {
+      ...delivery,
+      hostname: name(config.hostname),
+      timeouts: { connectSeconds, ...(commandSeconds === undefined ? {} : { commandSeconds }) },
+    },
+    resolver,
+    store,
+    clock,
+    random,
+    newId: messageIds(clock, random),
+    onEvent: (event) => reportDelivery(event, parts),
+  });
+}
+
+function reportDelivery(event: DeliveryModuleEvent, { log, instruments, clock }: Parts): void {
+  switch (event.kind) {
+    case "attempted": {
+      const { work, result, seconds } = event;
+      const { outcome, trace } = result;
+      instruments.delivery(outcome.kind, trace.tls);
+      if (outcome.kind !== "deferred") instruments.queueWait(Math.max(0, clock.now() - work.envelope.acceptedAt) / 1000);
+      log.event(deliveryEvent(work, result, seconds));
+      return;
+    }
+    case "ended":
+      instruments.deliveryDuration(event.outcome, event.seconds);
+      return;
+    case "host":
+      instruments.daneOutcome(event.trace.dane, usageOf(event.trace));
+      return;
+    case "handshake":
+      instruments.tlsHandshake(event.protocol, event.group);
+      return;
+    case "notice":
+      log.event(bounceEvent(event.id, event.about, event.notice));
+      return;
+    case "trouble":
+      log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+function createSubmission(parts: Parts, store: Store): Listener {
+  const { config, clock, random } = parts;
+  const { submission } = config;
+  return createListener({
+    ...submission,
+    listen: submission.listen.map(endpointText),
+    trustedNetworks: submission.trustedNetworks.map(networkText),
+    hostname: config.hostname,
+    store,
+    clock,
+    random,
+    onEvent: (event) => reportSubmission(event, parts),
+  });
+}
+
+function reportSubmission(event: SubmissionEvent, { log, instruments }: Parts): void {
+  switch (event.kind) {
+    case "accepted": {
+      const { envelope, recipients, client } = event;
+      instruments.messageAccepted();
+      log.event({ event: "accepted", id: envelope.id, client, sender: envelope.sender, recipients, bytes: envelope.size });
+      return;
+    }
+    case "rejected":
+      instruments.messageRejected(event.rejection.reason);
+      if (event.error !== undefined) log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
+      return;
+    case "connection":
+      return;
+    case "trouble":
+      log.event({ event: "queue", state: "unwritable", reason: event.text });
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+async function observe(
+  parts: Parts,
+  store: Store,
+  listener: Listener,
+  engine: DeliveryEngine,
+  resolver: OpenResolver,
+): Promise<Observations> {
+  const { oldestAcceptedAt, ...queue } = await store.counts();
+  const { hits, misses } = resolver.resolver.counts().answers;
+  return {
+    queue,
+    oldestMessageAgeSeconds: oldestAcceptedAt === undefined ? 0 : Math.max(0, parts.clock.now() - oldestAcceptedAt) / 1000,
+    connections: { inbound: listener.connections(), outbound: engine.openConnections },
+    policyExceptions: engine.activeExceptions(),
+    dnssecCache: { hits, misses },
+  };
+}
+
+/** What /readyz says: the spool and the listeners decide; DNSSEC only degrades, since mail can wait for it. */
+async function checksOf(store: Store, listener: Listener, resolver: OpenResolver): Promise<readonly Check[]> {
+  const health = await store.health();
+  const spool: Check =
+    health.kind === "writable"
+      ? { name: "spool", status: "ok", text: "mail can be kept" }
+      : { name: "spool", status: "failed", text: health.reason };
+  const addresses = listener.addresses();
+  const submission: Check =
+    addresses.length > 0
+      ? { name: "submission", status: "ok", text: `accepting mail on ${addresses.join(", ")}` }
+      : { name: "submission", status: "failed", text: "no address accepts mail: the relay is starting or stopping" };
+  return [spool, submission, dnssecCheck(resolver.validation())];
+}
+
+function dnssecCheck(state: ValidationState): Check {
+  if (state.kind === "validating") return { name: "dnssec", status: "ok", text: `validating; ${state.source}: ${state.reason}` };
+  const consequence = "mail to destinations that cannot be validated waits in the queue; none is sent unprotected";
+  return { name: "dnssec", status: "degraded", text: `not validating; ${state.source}: ${state.reason}; ${consequence}` };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function nameOf(text: string | undefined): DomainName | undefined {
+  return text === undefined ? undefined : name(text);
+}

@@ -1,0 +1,111 @@
+import { readFile } from "node:fs/promises";
+import type { Clock, Random } from "../clock.ts";
+import { type DomainName, ROOT } from "../dns/name.ts";
+import { algorithmTable } from "../dnssec/algorithm.ts";
+import { createForwarder } from "./forwarder.ts";
+import { probeUpstream, probeValidation } from "./probe.ts";
+import { createRecursor } from "./recursor.ts";
+import { createResolver, type ValidatingResolver, type Verdict } from "./resolver.ts";
+import { IANA_ROOT_SERVERS, parseRootHints, type RootServer } from "./rootHints.ts";
+import { createTransport } from "./socketTransport.ts";
+import { type ResolverMode, SourceSelection } from "./sourceSelection.ts";
+import type { ExchangeResult, ServerAddress, Transport } from "./transport.ts";
+import { loadTrustAnchors } from "./trustAnchorStore.ts";
+import { ValidationMonitor, type ValidationState } from "./validationMonitor.ts";
+
+export type ResolverSettings = {
+  mode: ResolverMode;
+  upstreams: readonly ServerAddress[];
+  trustAnchorFile?: string | undefined;
+  rootHintsFile?: string | undefined;
+  sha1: "insecure" | "validate";
+  insecureZones: readonly DomainName[];
+  forwardZones: readonly { zone: DomainName; upstreams: readonly [ServerAddress, ...ServerAddress[]] }[];
+  timeoutSeconds: number;
+  probe: { good?: DomainName | undefined; bad?: DomainName | undefined };
+  /** Whether the recursor may ask name servers at loopback addresses: laboratories. */
+  allowLoopback: boolean;
+};
+
+export type ResolverEvents = {
+  onVerdict: (verdict: Verdict) => void;
+  onValidation: (state: ValidationState) => void;
+  onExchange: (transport: "udp" | "tcp" | "tls", milliseconds: number) => void;
+};
+
+export type OpenResolver = {
+  resolver: ValidatingResolver;
+  validation: () => ValidationState;
+  /** Begins to choose a source and to probe validation. */
+  start: () => void;
+  close: () => void;
+};
+
+/** Answers and zones that are remembered; a few hundred octets each. */
+const CACHE_ENTRIES = 100_000;
+const TRUST_CACHE_ENTRIES = 20_000;
+const PROBE_MILLISECONDS = 5000;
+
+/** Builds the look-ups that `resolver.*` asks for. Rejects with what is wrong when a file of it cannot be used. */
+export async function openResolver(
+  settings: ResolverSettings,
+  surroundings: { clock: Clock; random: Random } & ResolverEvents,
+): Promise<OpenResolver> {
+  const { clock, random, onVerdict, onValidation, onExchange } = surroundings;
+  const read = await loadTrustAnchors(settings.trustAnchorFile);
+  if (read.kind === "error") throw new Error(`resolver.trustAnchorFile: ${read.reason}`);
+  const rootHints = await rootHintsOf(settings.rootHintsFile);
+  const sockets = createTransport({ clock, random });
+  const transport = measured(sockets, onExchange);
+  // The probe wants a zone that is signed for certain: the root, or the highest name with an anchor of one's own.
+  const zone = read.anchors.has(ROOT) ? ROOT : ([...read.anchors.keys()][0] ?? ROOT);
+  const { timeoutSeconds } = settings;
+  const forwarder = (upstreams: readonly [ServerAddress, ...ServerAddress[]]) =>
+    createForwarder({ upstreams, transport, clock, timeoutSeconds });
+  const selection = new SourceSelection({
+    mode: settings.mode,
+    upstreams: settings.upstreams,
+    forward: forwarder,
+    recursive: () => createRecursor({ transport, clock, random, rootHints, allowLoopback: settings.allowLoopback }),
+    probe: (upstream) => probeUpstream(upstream, { transport, zone, timeoutMilliseconds: PROBE_MILLISECONDS }),
+    forwardZones: settings.forwardZones.map((entry) => ({ zone: entry.zone, source: forwarder(entry.upstreams) })),
+  });
+  const validation = {
+    source: selection,
+    anchors: read.anchors,
+    algorithms: algorithmTable({ sha1: settings.sha1 }),
+    clock,
+    timeoutSeconds,
+    trustCacheEntries: TRUST_CACHE_ENTRIES,
+    insecureZones: new Set(settings.insecureZones),
+  };
+  const { good, bad } = settings.probe;
+  const names = { zone, ...(good === undefined ? {} : { good }), ...(bad === undefined ? {} : { bad }) };
+  const monitor = new ValidationMonitor({ selection, probe: () => probeValidation(validation, names), onChange: onValidation });
+  return {
+    resolver: createResolver({ ...validation, cacheEntries: CACHE_ENTRIES, onVerdict }),
+    validation: () => monitor.state,
+    start: () => monitor.start(),
+    close: () => {
+      monitor.stop();
+      sockets.close();
+    },
+  };
+}
+
+async function rootHintsOf(file: string | undefined): Promise<readonly RootServer[]> {
+  if (file === undefined) return IANA_ROOT_SERVERS;
+  const hints = parseRootHints(await readFile(file, "utf8"));
+  if ("kind" in hints) throw new Error(`resolver.rootHintsFile: ${file}: ${hints.reason}`);
+  return hints;
+}
+
+function measured(transport: Transport, onExchange: ResolverEvents["onExchange"]): Transport {
+  return {
+    exchange: async (server, query, timeoutMilliseconds): Promise<ExchangeResult> => {
+      const result = await transport.exchange(server, query, timeoutMilliseconds);
+      if (result.kind === "response") onExchange(result.transport, result.milliseconds);
+      return result;
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import type { ValidationProbe } from "./probe.ts";
+import { choiceText, type SourceSelection } from "./sourceSelection.ts";
+
+/** Whether DNSSEC validation works now. `unknown` until the first probe has ended: not validating, as far as anybody knows. */
+export type ValidationState = { kind: "unknown" | "validating" | "notValidating"; source: string; reason: string };
+
+export type MonitorOptions = {
+  selection: SourceSelection;
+  probe: () => Promise<ValidationProbe>;
+  /** Called with the first result and whenever it changes. */
+  onChange: (state: ValidationState) => void;
+};
+
+const GOOD_INTERVAL_MILLISECONDS = 300_000;
+/** A broken resolver is looked at more often: mail is waiting for it. */
+const BAD_INTERVAL_MILLISECONDS = 20_000;
+
+/** Chooses the source and probes it, again and again: resolvers change behind our back. */
+export class ValidationMonitor {
+  readonly #options: MonitorOptions;
+  #state: ValidationState = { kind: "unknown", source: "none yet", reason: "the validation probe has not ended yet" };
+  #timer: NodeJS.Timeout | undefined;
+  #running: "yes" | "no" = "no";
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+  }
+
+  get state(): ValidationState {
+    return this.#state;
+  }
+
+  start(): void {
+    this.#running = "yes";
+    void this.#round();
+  }
+
+  stop(): void {
+    this.#running = "no";
+    clearTimeout(this.#timer);
+  }
+
+  async #round(): Promise<void> {
+    const state = await this.#look();
+    if (this.#running === "no") return;
+    const changed = state.kind !== this.#state.kind || state.source !== this.#state.source;
+    this.#state = state;
+    if (changed) this.#options.onChange(state);
+    const wait = state.kind === "validating" ? GOOD_INTERVAL_MILLISECONDS : BAD_INTERVAL_MILLISECONDS;
+    this.#timer = setTimeout(() => void this.#round(), wait);
+    this.#timer.unref();
+  }
+
+  async #look(): Promise<ValidationState> {
+    try {
+      const source = choiceText(await this.#options.selection.choose());
+      const probe = await this.#options.probe();
+      if (probe.kind === "validating")
+        return { kind: "validating", source, reason: "a good signature holds, a bad one is refused" };
+      return { kind: "notValidating", source, reason: probe.reason };
+    } catch (error) {
+      // Whatever broke the probe, validation was not seen to work.
+      const reason = error instanceof Error ? error.message : String(error);
+      return { kind: "notValidating", source: "none", reason: `the validation probe failed: ${reason}` };
+    }
+  }
+}
