@@ -166,7 +166,14 @@ function reportSubmission(event: SubmissionEvent, { log, instruments }: Parts): 
     case "accepted": {
       const { envelope, recipients, client } = event;
       instruments.messageAccepted();
-      log.event({ event: "accepted", id: envelope.id, client, sender: envelope.sender, recipients, bytes: envelope.size });
+      log.event({
+        event: "accepted",
+        id: envelope.id,
+        client,
+        sender: envelope.sender,
+        recipients: recipients.length,
+        bytes: envelope.size,
+      });
       return;
     }
     case "rejected":

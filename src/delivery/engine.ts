@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import type { Clock, Random } from "../clock.ts";
 import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
-import type { DomainName } from "../dns/name.ts";
+import { type DomainName, displayName } from "../dns/name.ts";
 import type { Outcome } from "../policy/disposition.ts";
 import type { RetrySettings } from "../policy/retrySchedule.ts";
 import type { TlsLevel } from "../policy/tlsPolicy.ts";
@@ -61,6 +61,7 @@ export type DeliveryOptions = {
 
 /** Octets of the original that a notice may carry (RFC 3461 §4.3: a whole message may be returned as its headers). */
 const MAX_RETURNED_OCTETS = 64 * 1024;
+const HOUR = 3_600_000;
 const UNIFORM_STEPS = 2 ** 32;
 
 /** Runs the queue: what is due is attempted, and what came of it is recorded, reported and told to senders. */
@@ -153,9 +154,10 @@ export class DeliveryEngine {
         kind: notice.action,
         recipients: notice.recipients,
         original,
-        hostname: settings.hostname,
+        hostname: displayName(settings.hostname),
         now,
         newId,
+        ...(notice.action === "delayed" ? { retryUntil: work.envelope.acceptedAt + settings.retry.lifetimeHours * HOUR } : {}),
       });
       if (dsn.kind === "dsn") composed.push({ notice, dsn });
     }
@@ -201,7 +203,7 @@ export class DeliveryEngine {
       allowLoopback: settings.allowLoopback,
       insecureMx: settings.insecureMx,
       demandOf: (work) => this.#demandOf(work),
-      request: { hostname: settings.hostname.slice(0, -1), timeouts: settings.timeouts },
+      request: { hostname: displayName(settings.hostname), timeouts: settings.timeouts },
       localAddressFor: (remote) => settings.sourceAddresses.find((address) => isIPv6(address) === isIPv6(remote)),
       session: {
         now: () => clock.now(),
