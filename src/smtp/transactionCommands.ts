@@ -63,7 +63,7 @@ export function mailCommand(
   if (extensions.has("SIZE")) words.push(`SIZE=${envelope.size}`);
   if (envelope.eightBitMime && extensions.has("8BITMIME")) words.push("BODY=8BITMIME");
   if (isInternationalized(envelope, recipients)) words.push("SMTPUTF8");
-  if (envelope.requireTls) words.push("REQUIRETLS");
+  if (envelope.requireTls && extensions.has("REQUIRETLS")) words.push("REQUIRETLS");
   // RFC 3461 §5.2.1 (a), (b): as they were received; §5.2.2 (a): never to a server without DSN.
   if (extensions.has("DSN")) {
     if (envelope.returnContent !== undefined) words.push(`RET=${envelope.returnContent}`);
@@ -96,8 +96,9 @@ export function missingExtension(
   extensions: Extensions,
   inTls: boolean,
 ): MissingExtension | undefined {
-  // RFC 8689 §2: the parameter is only allowed inside TLS, and the server must have announced it there.
-  if (envelope.requireTls && !(inTls && extensions.has("REQUIRETLS"))) {
+  // RFC 8689 §2: the parameter is only allowed inside TLS, and the server must have announced it there. §5: a notification (null sender)
+  // should not be lost for want of it.
+  if (envelope.requireTls && envelope.sender !== "" && !(inTls && extensions.has("REQUIRETLS"))) {
     return {
       extension: "REQUIRETLS",
       text: "the message requires TLS on its whole way (REQUIRETLS), which the server does not announce",
