@@ -69,7 +69,8 @@ export class MailDataDecoder {
     this.#state = state;
     this.#seen = seen;
     // A dot, or dot and CR, at the end of the chunk is held back: it may be the end. (A CR that turns out to be bare is lost: a fault anyway.)
-    return { content: output.until(dotAt ?? length), end: undefined };
+    const held = state === "dot" || state === "dot-cr" ? (dotAt ?? 0) : length;
+    return { content: output.until(held), end: undefined };
   }
 
   #next(state: LineState, octet: number): LineState {
