@@ -1,4 +1,4 @@
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { SMTPServer } from "smtp-server";
@@ -132,9 +132,10 @@ class SubmissionListener implements Listener {
   }
 
   addresses(): readonly string[] {
-    return this.#servers.map(({ server }) => {
-      const { address, port, family } = server.address() as AddressInfo;
-      return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
+    return this.#servers.flatMap(({ server }) => {
+      const bound = server.address();
+      if (bound === null || typeof bound === "string") return [];
+      return bound.family === "IPv6" ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
     });
   }
 
