@@ -21,7 +21,11 @@ export type Asked = { name: string; type: string; transport: "udp" | "tcp" };
 /** Unsigned answers, and no proof of anything. */
 export type Forged = { answers: NonNullable<dnsPacket.Packet["answers"]> };
 
-export type DnsProxy = { address: string; asked: readonly Asked[]; stop: () => Promise<void> };
+export type DnsProxy = {
+  address: string /** How many questions got something else than the truth. */;
+  interfered: () => number;
+  stop: () => Promise<void>;
+};
 
 const UPSTREAM_MILLISECONDS = 5000;
 const AD_BIT = 0x20;
@@ -76,13 +80,14 @@ function messageReader(onMessage: (message: Buffer) => void): (chunk: Buffer) =>
   };
 }
 
-function emptyAnswer(query: DecodedPacket, rcode: number, answers: Forged["answers"] = []): Buffer {
+function answerTo(query: DecodedPacket, rcode: number, answers: Forged["answers"] = []): Buffer {
   return dnsPacket.encode({
     type: "response",
     id: query.id ?? 0,
     flags: dnsPacket.RECURSION_DESIRED | dnsPacket.RECURSION_AVAILABLE | rcode,
     questions: query.questions ?? [],
     answers,
+    additionals: (query.additionals ?? []).filter(({ type }) => type === "OPT"),
   });
 }
 
@@ -114,7 +119,7 @@ function encodeAnswer(packet: DecodedPacket, transport: Asked["transport"]): Buf
 
 /** Starts the proxy on port 53 of `address`, before the server on port 53 of `upstream`. */
 export async function startDnsProxy(address: string, upstream: string, interference: Interference): Promise<DnsProxy> {
-  const asked: Asked[] = [];
+  let interfered = 0;
   const sockets = new Set<Socket>();
 
   const respond = async (message: Buffer, transport: Asked["transport"]): Promise<Buffer | undefined> => {
@@ -122,30 +127,36 @@ export async function startDnsProxy(address: string, upstream: string, interfere
     const first = query.questions?.[0];
     if (first === undefined) return undefined;
     const question: Asked = { name: first.name.toLowerCase(), type: first.type, transport };
-    asked.push(question);
     const decision = interference.question?.(question) ?? "pass";
+    if (decision !== "pass") interfered += 1;
     if (decision === "drop") return undefined;
-    if (decision === "servfail") return emptyAnswer(query, SERVFAIL);
-    if (decision === "refused") return emptyAnswer(query, REFUSED);
+    if (decision === "servfail") return answerTo(query, SERVFAIL);
+    if (decision === "refused") return answerTo(query, REFUSED);
     const ask = transport === "udp" ? askUdp : askTcp;
-    if (decision !== "pass" && "forge" in decision) return authentic(emptyAnswer(query, 0, decision.forge.answers));
+    if (decision !== "pass" && "forge" in decision) return answerTo(query, 0, decision.forge.answers);
     if (decision !== "pass") {
       const other = await ask(upstream, renamedQuery(query, decision.askInstead));
-      return other === undefined ? undefined : authentic(encodeAnswer(underName(dnsPacket.decode(other), first), transport));
+      return other === undefined ? undefined : encodeAnswer(underName(dnsPacket.decode(other), first), transport);
     }
     const raw = await ask(upstream, message);
     if (raw === undefined) return undefined;
     const changed = interference.answer?.(dnsPacket.decode(raw), question);
-    return authentic(changed === undefined ? raw : encodeAnswer(changed, transport));
+    if (changed === undefined) return raw;
+    interfered += 1;
+    return encodeAnswer(changed, transport);
   };
-  const authentic = (answer: Buffer): Buffer => {
-    if (interference.claimsAuthentic === "yes") answer[3] = (answer[3] ?? 0) | AD_BIT;
-    return answer;
+  const answer = async (message: Buffer, transport: Asked["transport"]): Promise<Buffer | undefined> => {
+    const response = await respond(message, transport);
+    if (response === undefined || interference.claimsAuthentic !== "yes") return response;
+    const flags = response.readUInt8(3);
+    if ((flags & AD_BIT) === 0) interfered += 1;
+    response.writeUInt8(flags | AD_BIT, 3);
+    return response;
   };
 
   const udp = await bindUdp(address, async (message, reply) => {
-    const answer = await respond(message, "udp");
-    if (answer !== undefined) reply(answer);
+    const response = await answer(message, "udp");
+    if (response !== undefined) reply(response);
   });
   const tcp = await listenTcp(address, (socket) => {
     sockets.add(socket);
@@ -154,16 +165,19 @@ export async function startDnsProxy(address: string, upstream: string, interfere
     socket.on(
       "data",
       messageReader(async (message) => {
-        const answer = await respond(message, "tcp");
-        if (answer !== undefined && !socket.destroyed) socket.write(framed(answer));
+        const response = await answer(message, "tcp");
+        if (response !== undefined && !socket.destroyed) socket.write(framed(response));
       }),
     );
   });
+  let stopped = false;
   const stop = async (): Promise<void> => {
+    if (stopped) return;
+    stopped = true;
     for (const socket of sockets) socket.destroy();
     await Promise.all([new Promise<void>((resolve) => udp.close(() => resolve())), new Promise((resolve) => tcp.close(resolve))]);
   };
-  return { address, asked, stop };
+  return { address, interfered: () => interfered, stop };
 }
 
 function bindUdp(

@@ -114,10 +114,11 @@ function liars(block: AddressBlock, upstream: string, undo: Undo): Lab["startLia
     let place: number = PLACES.firstLiar;
     while (taken.has(place)) place += 1;
     if (place >= PLACES.firstReceiver) throw new Error("too many liars at once");
-    const liar = await startDnsProxy(block.address(place), upstream, interference);
     taken.add(place);
+    const liar = await startDnsProxy(block.address(place), upstream, interference);
     const stop = async (): Promise<void> => {
-      if (taken.delete(place)) await liar.stop();
+      await liar.stop();
+      taken.delete(place);
     };
     undo.add(stop);
     return { ...liar, stop };
