@@ -91,8 +91,7 @@ export function candidateBases(lookups: Pick<HostLookups, "host" | "a" | "aaaa">
   const expanded = definite
     // RFC 7672 §2.2.2 "Secure CNAME": secure at every stage, down to the addresses. "Insecure CNAME": only the host's own name.
     .filter((family) => family.status === "secure" && family.answer === "records" && family.aliases.length > 0)
-    .map((family) => family.name)
-    .filter((name) => name !== lookups.host);
+    .map((family) => family.name);
   const [first, ...more] = [...new Set([...expanded, lookups.host])];
   return { kind: "candidates", bases: [first ?? lookups.host, ...more] };
 }

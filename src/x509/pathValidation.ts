@@ -47,10 +47,15 @@ function extensionDefect(extensions: Certificate["extensions"]): Defect | undefi
   return { failure: "unknown-critical-extension", because: `has a critical extension that is not understood (${unknown})` };
 }
 
-/** RFC 5280 §6.1.4 (k): version 3 says it in basicConstraints; an older one is a CA only where the TLSA record itself says so. */
+/**
+ * RFC 5280 §6.1.4 (k): a CA says so in basicConstraints. Only the anchor, which is trusted for what it is told to be and not for what it
+ * says, may leave them out: with a key usage for signing certificates, or being of version 1 (as OpenSSL has it).
+ */
 function isAuthority(certificate: Certificate, extensions: Extensions, role: "intermediate" | "anchor"): boolean {
   if (extensions.basicConstraints !== undefined) return extensions.basicConstraints.ca;
-  return role === "anchor" && certificate.version === 1 && certificate.subject.equals(certificate.issuer);
+  if (role === "intermediate") return false;
+  if (extensions.keyUsage !== undefined) return extensions.keyUsage.includes("keyCertSign");
+  return certificate.version === 1 && isSelfIssued(certificate);
 }
 
 function authorityDefect(certificate: Certificate, extensions: Extensions, role: "intermediate" | "anchor"): Defect | undefined {

@@ -40,6 +40,8 @@ export type RawExtension = { identifier: string; critical: boolean; value: Buffe
 export type CertificateOptions = {
   /** One common name, or several; [] for an empty subject. */
   commonName?: string | readonly string[];
+  /** The whole subject as DER, in place of `commonName`. */
+  subject?: Buffer;
   /** Undefined: self-signed. */
   issuer?: MadeCertificate;
   /** A key to be used again: renewal, cross-signing, rollover to the same key. */
@@ -184,7 +186,7 @@ export function makeCertificate(options: CertificateOptions): MadeCertificate {
   const keys = options.keys ?? makeKeys(options.keyKind);
   const signer = options.issuer?.keys ?? keys;
   const { commonName = [], digest = "sha256" } = options;
-  const subject = distinguishedName(typeof commonName === "string" ? [commonName] : commonName);
+  const subject = options.subject ?? distinguishedName(typeof commonName === "string" ? [commonName] : commonName);
   const algorithm = signatureAlgorithm(signer.privateKey, digest);
   const body = sequence(
     ...(options.version === 1 ? [] : [explicit(0, integer(2))]),

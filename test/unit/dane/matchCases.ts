@@ -20,7 +20,7 @@ import {
   UNKNOWN_CRITICAL,
   uriName,
 } from "../../fake/certificates.ts";
-import { explicit, implicit, objectIdentifier, octetString, sequence, utf8String } from "../../fake/derWriter.ts";
+import { der, explicit, implicit, objectIdentifier, octetString, sequence, set, utf8String } from "../../fake/derWriter.ts";
 
 /**
  * Chains and records for server mx.example.org, each with its expected verdict. The unit tests play them through our matcher, the lab
@@ -93,6 +93,8 @@ function anchored(name: string, chain: MatchCase["chain"], expect: number | Matc
 
 const spoiled = (record: Tlsa): Tlsa => ({ ...record, data: Buffer.from(record.data.map((octet) => octet ^ 0xff)) });
 
+const halved = (record: Tlsa): Tlsa => ({ ...record, data: record.data.subarray(0, 32) });
+
 /** RFC 7672 §3.1.1. */
 export const endEntityCases: readonly MatchCase[] = [
   ...[0, 1].flatMap((selector) =>
@@ -112,6 +114,7 @@ export const agilityCases: readonly MatchCase[] = [
   bad("a weaker digest does not help", [leaf], [tlsaFor(leaf, 3, 1, 1), spoiled(tlsaFor(leaf, 3, 1, 2))], "weaker-digest"),
   good("a stronger digest does", [leaf], [spoiled(tlsaFor(leaf, 3, 1, 1)), tlsaFor(leaf, 3, 1, 2)], 0),
   good("Full(0) is never passed over", [leaf], [spoiled(tlsaFor(leaf, 3, 1, 2)), tlsaFor(leaf, 3, 1, 0)], 0),
+  good("an unusable record is no stronger one", [leaf], [tlsaFor(leaf, 3, 1, 1), halved(tlsaFor(leaf, 3, 1, 2))], 0),
   good("per selector", [leaf], [spoiled(tlsaFor(leaf, 3, 1, 2)), tlsaFor(leaf, 3, 0, 1)], 0),
   good("per usage", [leaf, intermediate], [spoiled(tlsaFor(leaf, 3, 0, 2)), tlsaFor(intermediate, 2, 0, 1)], 1),
   bad(
@@ -186,6 +189,14 @@ export const anchorCases: readonly MatchCase[] = [
 
 const weakRoot = makeAuthority({ commonName: "Weak", keyKind: "rsa768" });
 
+const sha1Issuer = makeAuthority({ commonName: "Issuer", keyKind: "rsa2048" });
+const sha1Chain: MatchCase["chain"] = [makeLeaf({ names: [HOST], issuer: sha1Issuer, digest: "sha1" })];
+const twoWays = makeAuthority({ commonName: "Two ways" });
+const wayKeys = makeKeys();
+const expiredWay = makeAuthority({ commonName: "Way", keys: wayKeys, issuer: twoWays, ...EXPIRED });
+const falseWay = makeAuthority({ commonName: "Way", keys: wayKeys, issuer: twoWays, basicConstraints: { ca: false } });
+const crossIntoTwo = makeLeaf({ names: [HOST], issuer: expiredWay });
+
 /** RFC 5280 §6.1. */
 export const pathCases: readonly MatchCase[] = [
   anchored("expired leaf", under({}, EXPIRED), "expired"),
@@ -202,6 +213,18 @@ export const pathCases: readonly MatchCase[] = [
     three({}, { basicConstraints: "absent", keyUsage: "absent" }),
     "not-an-authority",
   ),
+  anchored("anchor without basic constraints, for signing", under({ basicConstraints: "absent" }), 1),
+  anchored(
+    "anchor without basic constraints and key usage",
+    under({ basicConstraints: "absent", keyUsage: "absent" }),
+    "not-an-authority",
+  ),
+  anchored("intermediate without basic constraints, for signing", three({}, { basicConstraints: "absent" }), "not-an-authority"),
+  {
+    ...bad("2 1 0: what the bare key signed is over SHA-1", sha1Chain, [tlsaFor(sha1Issuer, 2, 1, 0)], "weak-signature"),
+    openssl: { verdict: { match: 0 }, because: "OpenSSL skips the topmost signature though the bare key's trust rests on it" },
+  },
+  anchored("two paths to the anchor, both broken: the first is told", [crossIntoTwo, expiredWay, falseWay, twoWays], "expired"),
   anchored("anchor of version 1", under({ version: 1 }), 1),
   anchored("intermediate of version 1", three({}, { version: 1 }), "not-an-authority"),
   anchored("intermediate may not sign certificates", three({}, { keyUsage: ["cRLSign"] }), "not-the-issuer"),
@@ -278,6 +301,7 @@ const permitted = (...names: readonly Buffer[]) => ({ nameConstraints: { permitt
 const excluded = (...names: readonly Buffer[]) => ({ nameConstraints: { excluded: names } });
 const otherName = explicit(0, objectIdentifier("1.3.6.1.4.1.99999.2"), explicit(0, utf8String("x")));
 
+const emailSubject = sequence(set(sequence(objectIdentifier("1.2.840.113549.1.9.1"), der(0x16, Buffer.from("a@example.net")))));
 const withMaximum = {
   identifier: "2.5.29.30",
   critical: true,
@@ -334,6 +358,21 @@ export const constraintCases: readonly MatchCase[] = [
     "URI excluded",
     under(excluded(uriName(".example.net")), { generalNames: [uriName("https://www.example.net/x")] }),
     "name-constraints",
+  ),
+  anchored(
+    "e-mail address in the subject",
+    under(permitted(emailName("example.org")), { subject: emailSubject }),
+    "name-constraints",
+  ),
+  anchored(
+    "a self-issued server is constrained",
+    under(excluded(dnsName("example.org")), { commonName: "Issuer" }),
+    "name-constraints",
+  ),
+  anchored(
+    "common name of a CA that looks like a domain",
+    three(permitted(dnsName("example.org")), { commonName: "ca.example.net" }),
+    2,
   ),
   anchored("subject outside", under(permitted(directoryName("Other")), { commonName: "Mail" }), "name-constraints"),
   anchored("subject inside", under(permitted(directoryName("mail")), { commonName: "Mail" }), 1),
