@@ -11,7 +11,7 @@ const HOST = "127.16.2.1";
 const LINE_ENDS = ["\n", "\r", "\r\n", "\r\r\n", "\n\r", "\r\n\r", "\0"];
 
 const FALSE_ENDS = LINE_ENDS.flatMap((before) => LINE_ENDS.map((after) => `${before}.${after}`)).filter(
-  (end) => !end.startsWith("\r\n.\r\n"),
+  (end) => !end.includes("\r\n.\r\n"),
 );
 const SMUGGLED = "MAIL FROM:<evil@sender.example>\r\nRCPT TO:<victim@dest.example>\r\nDATA\r\nSubject: smuggled\r\n\r\nboo\r\n";
 
