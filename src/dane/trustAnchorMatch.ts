@@ -8,7 +8,7 @@ import type { MatchAttempt, Trial } from "./matchAttempt.ts";
 import { CERT, DANE_TA, FULL, SPKI, type Tlsa } from "./tlsa.ts";
 
 /** Anchors that the records hold in full (2 0 0) and that are tried; further ones are ignored. */
-export const MAX_ANCHORS_IN_DNS = 16;
+const MAX_ANCHORS_IN_DNS = 16;
 
 type BareKey = { record: Tlsa; key: KeyObject };
 

@@ -67,7 +67,7 @@ export function derElement(bytes: Buffer, tag: number): DerElement {
 }
 
 /** `element` itself when it is there and has the tag. */
-export function expectTag(element: DerElement | undefined, tag: number): DerElement {
+function expectTag(element: DerElement | undefined, tag: number): DerElement {
   if (element === undefined) throw new DerError(`element with tag ${tag} missing`);
   if (element.tag !== tag) throw new DerError(`tag ${element.tag} where ${tag} is expected`);
   return element;
