@@ -3,13 +3,13 @@ import { type DomainName, displayName, isWithin, nameToWire } from "../dns/name.
 import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { type AliasClaim, aliasOf } from "./aliases.ts";
+import { type Terms, termsOf } from "./denial.ts";
 import { type Distrust, indeterminate, isDistrust, type Judging, judgeMessage, type Rules } from "./evidence.ts";
 import { extendedErrorOf } from "./extendedError.ts";
-import { type Grade, insecure, leastGrade, SECURE_FOR_EVER, type Terms } from "./grade.ts";
+import { type Grade, insecure, leastGrade, SECURE_FOR_EVER } from "./grade.ts";
 import { judgeNegative, RCODE_NXDOMAIN } from "./negativeAnswer.ts";
 import type { Alias, Resolution } from "./securityStatus.ts";
 import { judgeRrset } from "./signedRrset.ts";
-import { WorkBudget } from "./workBudget.ts";
 
 /**
  * The judgement of a whole look-up: a chain of aliases, hop by hop, and what is at its end.
@@ -69,7 +69,7 @@ function* judgePart(
   before: readonly Alias[],
   rules: Rules,
 ): Judging<Part | Distrust> {
-  const terms = { rules, budget: new WorkBudget() };
+  const terms = termsOf(rules);
   const answer = rrsetsOf(message.answer);
   const aliases: Alias[] = [];
   let grade = SECURE_FOR_EVER;
@@ -172,6 +172,7 @@ function* judgeRecords(rrsets: readonly RRset[], message: Message, terms: Terms)
   for (const rrset of rrsets) {
     const judged = yield* judgeRrset(rrset, message, terms);
     if (isDistrust(judged)) return judged;
+    yield { kind: "pause" };
     grade = leastGrade(grade, judged);
     records.push(...recordsOf(rrset, judged.ttlSeconds));
   }

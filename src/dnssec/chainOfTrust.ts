@@ -3,7 +3,7 @@ import { isMalformed, type Message, type ResourceRecord, RR_TYPE } from "../dns/
 import { type DomainName, displayName, isWithin, labelCount, parentOf, suffixOf } from "../dns/name.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { authenticateKeys, usableDs, type Vouchers } from "./delegationSigner.ts";
-import { cutWithoutDs, type UnsignedCut } from "./denial.ts";
+import { cutWithoutDs, type Terms, termsOf, type UnsignedCut } from "./denial.ts";
 import {
   bogus,
   type Distrust,
@@ -137,21 +137,21 @@ type Delegation = { kind: "signed"; ds: readonly Ds[]; ttlSeconds: number } | Un
 
 /** The DS RRset of `name`, or what its denial means, from the answer to a DS question (RFC 4035 §5.2). */
 function* judgeDelegation(message: Message, name: DomainName, parent: SecureZone, rules: Rules): Judging<Delegation | Distrust> {
-  const budget = new WorkBudget();
+  const terms = termsOf(rules);
   const answer = rrsetsOf(message.answer).filter((rrset) => rrset.name === name);
   const dsSet = answer.find((rrset) => rrset.type === RR_TYPE.DS);
-  if (dsSet !== undefined) return judgeDsSet(dsSet, parent, rules, budget);
+  if (dsSet !== undefined) return judgeDsSet(dsSet, parent, terms);
   const alias = answer.find((rrset) => rrset.type === RR_TYPE.CNAME);
   if (alias !== undefined) {
     // A CNAME stands alone (RFC 2181 §10.1), so where the parent zone has one there is no delegation.
-    const verification = verifyRrset(alias, parent.keys, rules.now, budget);
+    const verification = verifyRrset(alias, parent.keys, rules.now, terms.budget);
     if (verification.kind === "failed") return bogus(...verification.reasons);
     return { kind: "interior", empty: false, ttlSeconds: verification.rrset.ttl };
   }
-  return cutWithoutDs(name, message.authority, parent, { rules, budget });
+  return yield* cutWithoutDs(name, message.authority, parent, terms);
 }
 
-function judgeDsSet(dsSet: RRset, parent: SecureZone, rules: Rules, budget: WorkBudget): Delegation | Distrust {
+function judgeDsSet(dsSet: RRset, parent: SecureZone, { rules, budget }: Terms): Delegation | Distrust {
   const verification = verifyRrset(dsSet, parent.keys, rules.now, budget);
   if (verification.kind === "failed") return bogus(...verification.reasons);
   if (verification.expansion !== undefined) {

@@ -1,14 +1,47 @@
 import { type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isWithin } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
-import { rrsetsOf } from "../dns/rrset.ts";
+import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import type { Denial, DenialProofs, DsDenial } from "./denialProof.ts";
-import { bogus, type Distrust, type SecureZone, type Trust } from "./evidence.ts";
-import type { Terms } from "./grade.ts";
+import { bogus, type Distrust, type Judging, type Rules, type SecureZone, type Trust } from "./evidence.ts";
 import { nsecProofs } from "./nsec.ts";
 import { nsec3Proofs } from "./nsec3.ts";
 import { verifyRrset, type WildcardExpansion } from "./rrsig.ts";
 import type { Reason, ReasonChain } from "./securityStatus.ts";
+import { WorkBudget } from "./workBudget.ts";
+
+/** The terms of one message: the rules, what its judgement may still cost, and the denials by zone that were verified already. */
+export type Terms = { rules: Rules; budget: WorkBudget; denials: Map<DomainName, ZoneDenials> };
+
+export function termsOf(rules: Rules): Terms {
+  return { rules, budget: new WorkBudget(), denials: new Map() };
+}
+
+/**
+ * RRsets of NSEC or NSEC3 records of one zone that are verified in one message. A denial needs three at most; a joined message has those
+ * of several hops.
+ */
+export const MAX_DENIAL_RRSETS = 16;
+
+/** The proofs of `zone` in a message; verified once, however often they are needed for it. */
+export function* zoneDenials(authority: readonly ResourceRecord[], zone: SecureZone, terms: Terms): Judging<ZoneDenials> {
+  const known = terms.denials.get(zone.name);
+  if (known !== undefined) return known;
+  const verified: RRset[] = [];
+  const failures: Reason[] = [];
+  const denying = rrsetsOf(authority).filter(({ name, type }) => {
+    return (type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3) && isWithin(name, zone.name);
+  });
+  for (const rrset of denying.slice(0, MAX_DENIAL_RRSETS)) {
+    const verification = verifyRrset(rrset, zone.keys, terms.rules.now, terms.budget);
+    if (verification.kind === "verified") verified.push(verification.rrset);
+    else failures.push(...verification.reasons);
+    yield { kind: "pause" };
+  }
+  const denials = new ZoneDenials(zone, verified, failures, terms);
+  terms.denials.set(zone.name, denials);
+  return denials;
+}
 
 /**
  * Proofs of non-existence out of the authority section of a message: its NSEC and NSEC3 records, each verified with the keys of the one
@@ -18,17 +51,7 @@ export class ZoneDenials {
   readonly #proofs: readonly DenialProofs[];
   readonly #failures: readonly Reason[];
 
-  constructor(authority: readonly ResourceRecord[], zone: SecureZone, terms: Terms) {
-    const { rules, budget } = terms;
-    const failures: Reason[] = [];
-    const verified = rrsetsOf(authority).flatMap((rrset) => {
-      const denies = rrset.type === RR_TYPE.NSEC || rrset.type === RR_TYPE.NSEC3;
-      if (!denies || !isWithin(rrset.name, zone.name)) return [];
-      const verification = verifyRrset(rrset, zone.keys, rules.now, budget);
-      if (verification.kind === "verified") return [verification.rrset];
-      failures.push(...verification.reasons);
-      return [];
-    });
+  constructor(zone: SecureZone, verified: readonly RRset[], failures: readonly Reason[], { rules, budget }: Terms) {
     this.#failures = failures;
     this.#proofs = [nsecProofs(zone.name, verified), nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget)];
   }
@@ -73,13 +96,13 @@ function isNotProved<T extends { kind: string }>(result: T | NotProved): result 
 export type UnsignedCut = Extract<Trust, { kind: "insecure" | "interior" }>;
 
 /** What the answer to a DS question that has no DS records says about the cut at `name` (RFC 4035 §5.2). */
-export function cutWithoutDs(
+export function* cutWithoutDs(
   name: DomainName,
   authority: readonly ResourceRecord[],
   parent: SecureZone,
   terms: Terms,
-): UnsignedCut | Distrust {
-  const denial = new ZoneDenials(authority, parent, terms).noDs(name);
+): Judging<UnsignedCut | Distrust> {
+  const denial = (yield* zoneDenials(authority, parent, terms)).noDs(name);
   switch (denial.kind) {
     case "unsignedDelegation": {
       const text = `${displayName(parent.name)} delegates ${displayName(name)} without a DS record`;

@@ -38,12 +38,15 @@ export type Needed =
   /** What is proved about `name`, which is one label below a name that belongs to `parent`. */
   | { kind: "cut"; name: DomainName; parent: SecureZone }
   /** The keys of the zone `name`, for which there is a trust anchor. */
-  | { kind: "anchor"; name: DomainName };
+  | { kind: "anchor"; name: DomainName }
+  /** Nothing: some computing was done, and others may have their turn before the next. */
+  | { kind: "pause" };
 
 export type Evidence =
   | { kind: "message"; message: Message; from?: string }
   | { kind: "failed"; reason: string }
-  | { kind: "trust"; trust: Trust };
+  | { kind: "trust"; trust: Trust }
+  | { kind: "paused" };
 
 export type Judging<T> = Generator<Needed, T, Evidence>;
 
@@ -80,7 +83,8 @@ export function* judgeMessage<T extends { kind: string }>(
   let distrust: Distrust | undefined;
   for (let attempt = 0; attempt <= MAX_RETRIES; attempt += 1) {
     const evidence = yield { kind: "message", name, type, avoid };
-    if (evidence.kind === "trust") throw new Error("a message was needed, trust was given");
+    if (evidence.kind === "trust" || evidence.kind === "paused")
+      throw new Error(`a message was needed, ${evidence.kind} was given`);
     if (evidence.kind === "failed") return distrust ?? indeterminate({ code: "lookup-failed", text: evidence.reason });
     const judged = yield* judge(evidence.message);
     if (!isDistrust(judged)) return judged;
@@ -91,7 +95,7 @@ export function* judgeMessage<T extends { kind: string }>(
   return distrust ?? indeterminate({ code: "lookup-failed", text: "nobody answered" });
 }
 
-export function* needTrust(needed: Exclude<Needed, { kind: "message" }>): Judging<Trust> {
+export function* needTrust(needed: Extract<Needed, { kind: "cut" | "anchor" }>): Judging<Trust> {
   const evidence = yield needed;
   if (evidence.kind !== "trust") throw new Error("trust was needed, something else was given");
   return evidence.trust;

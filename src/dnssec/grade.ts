@@ -1,12 +1,7 @@
-import type { Rules } from "./evidence.ts";
 import type { ReasonChain } from "./securityStatus.ts";
-import type { WorkBudget } from "./workBudget.ts";
 
 /** A result that can be used, with its status. `reasons` of an insecure one say where security ended. */
 export type Grade = { kind: "grade"; status: "secure" | "insecure"; ttlSeconds: number; reasons?: ReasonChain };
-
-/** The terms of one message: the rules, and what its judgement may still cost. */
-export type Terms = { rules: Rules; budget: WorkBudget };
 
 /** What nothing has been found against yet. */
 export const SECURE_FOR_EVER: Grade = { kind: "grade", status: "secure", ttlSeconds: Number.POSITIVE_INFINITY };

@@ -2,10 +2,10 @@ import { isMalformed, type Message, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, isWithin } from "../dns/name.ts";
 import { decodeSoa } from "../dns/rdata.ts";
 import { deepestSigner, trustOf, zoneSideOf } from "./chainOfTrust.ts";
-import { ZoneDenials } from "./denial.ts";
+import { type Terms, zoneDenials } from "./denial.ts";
 import type { Denial, DsDenial } from "./denialProof.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
-import { type Grade, insecure, secure, type Terms } from "./grade.ts";
+import { type Grade, insecure, secure } from "./grade.ts";
 
 /**
  * The judgement of an answer without records (RFC 2308 §2): no such name, or no such type.
@@ -30,7 +30,7 @@ export function* judgeNegative(
   const trust = yield* trustOf(owner, deepestSigner(owner, signatures), terms.rules);
   if (trust.kind === "insecure") return { kind: claimed, grade: insecure(trust.reasons, ttlLimit) };
   if (trust.kind !== "secure") return trust;
-  const denials = new ZoneDenials(message.authority, trust.zone, terms);
+  const denials = yield* zoneDenials(message.authority, trust.zone, terms);
   const nameError = claimed === "nxdomain" ? denials.nameError(name) : undefined;
   if (nameError !== undefined && nameError.kind !== "notProved") return { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) };
   const noData = type === RR_TYPE.DS ? denials.noDs(name) : denials.noData(name, type);

@@ -3,9 +3,9 @@ import { displayName } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
 import { deepestSigner, trustOf, zoneSideOf } from "./chainOfTrust.ts";
-import { ZoneDenials } from "./denial.ts";
+import { type Terms, zoneDenials } from "./denial.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
-import { type Grade, insecure, secure, type Terms } from "./grade.ts";
+import { type Grade, insecure, secure } from "./grade.ts";
 import { verifyRrset } from "./rrsig.ts";
 
 /** The judgement of one RRset of an answer: the chain of trust to its zone, its signature, and the proof that a wildcard needs. */
@@ -23,7 +23,8 @@ export function* judgeRrset(rrset: RRset, message: Message, terms: Terms): Judgi
     return bogus({ code: "dname-synthesis", text: `the DNAME of ${displayName(rrset.name)} comes from a wildcard` });
   }
   // RFC 4035 §5.3.4: nothing closer to the name may exist.
-  const proof = new ZoneDenials(message.authority, trust.zone, terms).noCloserMatch(rrset.name, expansion);
+  const denials = yield* zoneDenials(message.authority, trust.zone, terms);
+  const proof = denials.noCloserMatch(rrset.name, expansion);
   if (proof.kind === "notProved") {
     const text = `${typeName(rrset.type)} of ${displayName(rrset.name)} comes from ${displayName(expansion.wildcard)} without a proof`;
     return bogus({ code: "wildcard-unproved", text }, ...proof.reasons);

@@ -79,7 +79,7 @@ export class Validator {
     };
   }
 
-  async #provide(needed: Needed, rules: Rules, questions: { left: number }): Promise<Evidence> {
+  async #provide(needed: Exclude<Needed, { kind: "pause" }>, rules: Rules, questions: { left: number }): Promise<Evidence> {
     if (needed.kind === "message") {
       if (questions.left <= 0) return { kind: "failed", reason: `more than ${MAX_QUESTIONS} questions would be needed` };
       questions.left -= 1;

@@ -11,10 +11,11 @@ const TURN_MILLISECONDS = 4;
 export class Verifier {
   #computed = 0;
 
-  async run<T>(judging: Judging<T>, provide: (needed: Needed) => Promise<Evidence>): Promise<T> {
+  async run<T>(judging: Judging<T>, provide: (needed: Exclude<Needed, { kind: "pause" }>) => Promise<Evidence>): Promise<T> {
     let step = this.#slice(() => judging.next());
     while (!step.done) {
-      const evidence = await provide(step.value);
+      const { value } = step;
+      const evidence: Evidence = value.kind === "pause" ? { kind: "paused" } : await provide(value);
       if (this.#computed >= TURN_MILLISECONDS) await this.#pause();
       step = this.#slice(() => judging.next(evidence));
     }
