@@ -14,8 +14,11 @@ export const MAX_NAME_OCTETS = 255;
 export type NameError = { kind: "error"; reason: string };
 
 const CASE_OFFSET = 0x20;
+const DOT = 0x2e;
+const BACKSLASH = 0x5c;
 
-function lowerOctet(octet: number): number {
+/** An ASCII letter in lower case; any other octet as it is. */
+export function lowerOctet(octet: number): number {
   return octet >= 0x41 && octet <= 0x5a ? octet + CASE_OFFSET : octet;
 }
 
@@ -23,7 +26,7 @@ function escapeLabel(label: Uint8Array): string {
   let text = "";
   for (const raw of label) {
     const octet = lowerOctet(raw);
-    if (octet === 0x2e || octet === 0x5c) text += `\\${String.fromCharCode(octet)}`;
+    if (octet === DOT || octet === BACKSLASH) text += `\\${String.fromCharCode(octet)}`;
     else if (octet < 0x21 || octet > 0x7e) text += `\\${octet.toString().padStart(3, "0")}`;
     else text += String.fromCharCode(octet);
   }
@@ -42,6 +45,30 @@ export function nameFromLabels(labels: readonly Uint8Array[]): DomainName | Name
   }
   if (octets > MAX_NAME_OCTETS) return { kind: "error", reason: `name of ${octets} octets (255 allowed)` };
   return (text === "" ? "." : text) as DomainName;
+}
+
+/** The name in `wire`: uncompressed, root label included, its lengths already checked by the one who read it. */
+export function nameFromWire(wire: Uint8Array): DomainName {
+  const text = Buffer.from(wire);
+  for (let at = 0; at < wire.length - 1; ) {
+    const end = at + 1 + (wire[at] ?? 0);
+    text[at] = DOT;
+    for (at += 1; at < end; at += 1) {
+      const octet = lowerOctet(wire[at] ?? 0);
+      if (octet < 0x21 || octet > 0x7e || octet === DOT || octet === BACKSLASH) return escapedNameFromWire(wire);
+      text[at] = octet;
+    }
+  }
+  // What began each label now ends the one before; the root label gives the last dot.
+  text[wire.length - 1] = DOT;
+  return (wire.length === 1 ? "." : text.toString("latin1", 1)) as DomainName;
+}
+
+function escapedNameFromWire(wire: Uint8Array): DomainName {
+  let text = "";
+  for (let at = 0; at < wire.length - 1; at += 1 + (wire[at] ?? 0))
+    text += `${escapeLabel(wire.subarray(at + 1, at + 1 + (wire[at] ?? 0)))}.`;
+  return text as DomainName;
 }
 
 /** Reads one label of presentation text from `at`; returns its octets and where the text goes on. */

@@ -1,6 +1,6 @@
 import { ipv4Text, ipv6Text } from "./ipAddress.ts";
-import type { DomainName } from "./name.ts";
-import { layoutOf, readFields } from "./rdataLayout.ts";
+import { type DomainName, lowerOctet, MAX_LABEL_OCTETS } from "./name.ts";
+import { layoutOf } from "./rdataLayout.ts";
 import { WireReader } from "./wireReader.ts";
 
 export type MxData = { preference: number; exchange: DomainName };
@@ -88,12 +88,25 @@ function characterStrings(reader: WireReader): readonly Buffer[] {
 export function canonicalRdata(type: number, rdata: Buffer): Buffer {
   const layout = layoutOf(type);
   if (layout === undefined || !layout.lowerCase) return rdata;
-  const fields = decodeExactly(rdata, (reader) => readFields(reader, layout));
-  if (!Array.isArray(fields)) return rdata;
-  return Buffer.concat(fields.map((field, i) => (layout.fields[i] === "name" ? lowerCaseName(field) : field)));
+  const canonical = Buffer.from(rdata);
+  let at = 0;
+  for (const field of layout.fields) {
+    if (field === "name") at = lowerCaseName(canonical, at);
+    else if (field === "string") at += 1 + (canonical[at] ?? 0);
+    else if (field === "rest") at = Math.max(at, canonical.length);
+    else at += field satisfies number;
+  }
+  return at === canonical.length ? canonical : rdata;
 }
 
-/** Length octets are below 0x40, letters begin at 0x41: the wire form can be changed octet by octet. */
-function lowerCaseName(wire: Buffer): Buffer {
-  return Buffer.from(wire.map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet)));
+/** Lowers the letters of the uncompressed name at `at`; returns where it ends, which is beyond the end when there is none. */
+function lowerCaseName(octets: Buffer, at: number): number {
+  for (let next = at; ; ) {
+    const length = octets[next];
+    if (length === undefined || length > MAX_LABEL_OCTETS) return Number.POSITIVE_INFINITY;
+    const end = next + 1 + length;
+    for (let i = next + 1; i < end; i += 1) octets[i] = lowerOctet(octets[i] ?? 0);
+    next = end;
+    if (length === 0) return next;
+  }
 }

@@ -1,10 +1,12 @@
-import { type DomainName, isName, MAX_NAME_OCTETS, nameFromLabels, ROOT } from "./name.ts";
+import { type DomainName, MAX_NAME_OCTETS, nameFromWire, ROOT } from "./name.ts";
 
 /**
  * Pointers followed while one name is read. A name has at most 127 labels, so an honest one needs no more jumps than that;
  * chains of bare pointers are only ever built to cost work.
  */
 export const MAX_COMPRESSION_POINTERS = 127;
+/** Labels and pointers followed in all names of a message: compression makes 127 labels out of two octets, again and again. */
+export const MAX_LABELS = 16_384;
 
 const POINTER_BITS = 0xc0;
 const POINTER_OFFSET_MASK = 0x3f;
@@ -17,6 +19,9 @@ export class WireReader {
   readonly #wire: Buffer;
   readonly #firstName: number | undefined;
   readonly #namesAt = new Map<number, DomainName>();
+  /** The name that was read last, uncompressed. */
+  readonly #name = Buffer.allocUnsafe(MAX_NAME_OCTETS);
+  #labels = 0;
   #at: number;
   #end: number;
   #failure: string | undefined;
@@ -93,25 +98,16 @@ export class WireReader {
       return known;
     }
     const start = pointer ?? this.#at;
-    const labels = this.#labels();
-    if (labels === undefined) return ROOT;
-    const result = nameFromLabels(labels);
-    if (!isName(result)) {
-      this.fail(result.reason);
-      return ROOT;
-    }
+    const length = this.#readName();
+    if (length === 0) return ROOT;
+    const result = nameFromWire(this.#name.subarray(0, length));
     this.#namesAt.set(start, result);
     return result;
   }
 
   /** A name as uncompressed octets, case kept. */
   nameOctets(): Buffer {
-    const labels = this.#labels();
-    if (labels === undefined) return Buffer.alloc(0);
-    const parts: Buffer[] = [];
-    for (const label of labels) parts.push(Buffer.of(label.length), label);
-    parts.push(Buffer.of(0));
-    return Buffer.concat(parts);
+    return Buffer.from(this.#name.subarray(0, this.#readName()));
   }
 
   /** Runs `read` on the next `count` octets alone; it is a failure to leave some of them unread. */
@@ -146,26 +142,23 @@ export class WireReader {
     return ((first & POINTER_OFFSET_MASK) << 8) | this.#wire.readUInt8(this.#at + 1);
   }
 
-  /** The labels of a name; the position moves behind its first pointer or its root label. */
-  #labels(): readonly Buffer[] | undefined {
-    const labels: Buffer[] = [];
-    let octets = 1;
+  /** Expands a name into `#name` and returns its length (0: failed); the position moves behind its first pointer or its root label. */
+  #readName(): number {
+    let length = 0;
     let pointers = 0;
     let at = this.#at;
     let segmentStart = at;
     let limit = this.#end;
     let after: number | undefined;
     for (;;) {
+      this.#labels += 1;
+      if (this.#labels > MAX_LABELS) return this.#failName(`more than ${MAX_LABELS} labels`);
       if (at >= limit) return this.#failName("name runs beyond its end");
-      const length = this.#wire.readUInt8(at);
-      if (length === 0) {
-        this.#at = after ?? at + 1;
-        return labels;
-      }
-      if ((length & POINTER_BITS) === POINTER_BITS) {
+      const octet = this.#wire.readUInt8(at);
+      if ((octet & POINTER_BITS) === POINTER_BITS) {
         if (this.#firstName === undefined) return this.#failName("compression pointer where none is allowed");
         if (at + 1 >= limit) return this.#failName("name runs beyond its end");
-        const target = ((length & POINTER_OFFSET_MASK) << 8) | this.#wire.readUInt8(at + 1);
+        const target = ((octet & POINTER_OFFSET_MASK) << 8) | this.#wire.readUInt8(at + 1);
         pointers += 1;
         // RFC 1035 §4.1.4: a pointer goes to a prior occurrence. Strictly backwards from this segment, so there can be no loop.
         if (target >= segmentStart || target < this.#firstName)
@@ -177,17 +170,19 @@ export class WireReader {
         segmentStart = target;
         continue;
       }
-      if ((length & POINTER_BITS) !== 0) return this.#failName(`label type 0x${length.toString(16)} is not defined`);
-      if (at + 1 + length > limit) return this.#failName("name runs beyond its end");
-      octets += length + 1;
-      if (octets > MAX_NAME_OCTETS) return this.#failName("name of more than 255 octets");
-      labels.push(this.#wire.subarray(at + 1, at + 1 + length));
-      at += length + 1;
+      if ((octet & POINTER_BITS) !== 0) return this.#failName(`label type 0x${octet.toString(16)} is not defined`);
+      if (at + 1 + octet > limit) return this.#failName("name runs beyond its end");
+      if (length + 1 + octet > MAX_NAME_OCTETS) return this.#failName("name of more than 255 octets");
+      // By hand: labels are short, and a call to copy() costs more than the octets.
+      for (const end = at + octet; at <= end; at += 1, length += 1) this.#name[length] = this.#wire[at] ?? 0;
+      if (octet > 0) continue;
+      this.#at = after ?? at;
+      return length;
     }
   }
 
-  #failName(reason: string): undefined {
+  #failName(reason: string): 0 {
     this.fail(reason);
-    return undefined;
+    return 0;
   }
 }

@@ -6,7 +6,7 @@ import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
 import type { AlgorithmTable, UnusableKey, VerifyingKey } from "./algorithm.ts";
 import type { Reason, ReasonChain } from "./securityStatus.ts";
-import { MAX_SIGNATURE_CHECKS_PER_RRSET, type WorkBudget } from "./workBudget.ts";
+import { MAX_SIGNATURE_CHECKS_PER_RRSET, MAX_SIGNATURES_PER_RRSET, MAX_SIGNED_OCTETS, type WorkBudget } from "./workBudget.ts";
 
 /**
  * Verification of one RRset (RFC 4035 §5.3).
@@ -65,6 +65,8 @@ function isZoneKey(key: Dnskey): boolean {
  * The first that holds decides. At most MAX_SIGNATURE_CHECKS_PER_RRSET signatures are computed, and what `budget` allows.
  */
 export function verifyRrset(rrset: RRset, keys: readonly ZoneKey[], now: number, budget: WorkBudget): RrsetVerification {
+  const tooBig = excess(rrset);
+  if (tooBig !== undefined) return failed(rrset, [tooBig]);
   const causes: Reason[] = [];
   let checks = 0;
   let canonical: readonly Buffer[] | undefined;
@@ -95,6 +97,16 @@ export function verifyRrset(rrset: RRset, keys: readonly ZoneKey[], now: number,
     }
   }
   return failed(rrset, causes);
+}
+
+/** Whether the RRset is made to cost work rather than to be verified. */
+function excess(rrset: RRset): Reason | undefined {
+  const { signatures, rdatas, name } = rrset;
+  if (signatures.length > MAX_SIGNATURES_PER_RRSET) return tooMuch(`${MAX_SIGNATURES_PER_RRSET} RRSIG records`);
+  // Text is never shorter than the wire form but for the root's last octet.
+  const perRecord = name.length + 1 + RR_FIXED_OCTETS;
+  const octets = rdatas.reduce((sum, rdata) => sum + perRecord + rdata.length, 0);
+  return octets > MAX_SIGNED_OCTETS ? tooMuch(`${MAX_SIGNED_OCTETS} octets to verify`) : undefined;
 }
 
 /** RFC 4035 §5.3.1: why the RRSIG can say nothing about this RRset, whatever the key; undefined when it can. */

@@ -3,6 +3,10 @@
  * counted, not time, so that the verdict does not depend on the machine. One budget per answer, shared by all that judges it.
  */
 export const MAX_SIGNATURE_CHECKS_PER_RRSET = 8;
+/** RRSIG records that are looked at for one RRset; a zone with two algorithms in the middle of a rollover of each has four. */
+export const MAX_SIGNATURES_PER_RRSET = 32;
+/** What is hashed for one check: an RRset of a message of 64 KB, with its owner before every record. */
+export const MAX_SIGNED_OCTETS = 131_072;
 /** Checks that failed; what succeeded is honest work. */
 export const MAX_FAILED_SIGNATURE_CHECKS = 16;
 /** All checks: a hostile zone can also sign a thousand records properly. A chain of eleven wildcard aliases needs less than 30. */
@@ -38,7 +42,7 @@ export class WorkBudget {
   /** Whether one more signature may be checked; counts it as failed until `signatureHeld` says otherwise. */
   takeSignatureCheck(): boolean {
     if (this.#failedSignatureChecks >= MAX_FAILED_SIGNATURE_CHECKS) {
-      return this.#exhaust(`${MAX_FAILED_SIGNATURE_CHECKS} signature checks failed`);
+      return this.#exhaust(`${MAX_FAILED_SIGNATURE_CHECKS} failed signature checks`);
     }
     if (this.#signatureChecks >= MAX_SIGNATURE_CHECKS) return this.#exhaust(`${MAX_SIGNATURE_CHECKS} signature checks`);
     this.#signatureChecks += 1;

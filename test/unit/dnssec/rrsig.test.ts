@@ -7,7 +7,12 @@ import { type RRset, rrsetsOf } from "../../../src/dns/rrset.ts";
 import { algorithmTable } from "../../../src/dnssec/algorithm.ts";
 import { mayVerify, type RrsetVerification, verifyRrset, type ZoneKey, zoneKey } from "../../../src/dnssec/rrsig.ts";
 import type { ReasonCode } from "../../../src/dnssec/securityStatus.ts";
-import { MAX_FAILED_SIGNATURE_CHECKS, MAX_SIGNATURE_CHECKS_PER_RRSET, WorkBudget } from "../../../src/dnssec/workBudget.ts";
+import {
+  MAX_FAILED_SIGNATURE_CHECKS,
+  MAX_SIGNATURE_CHECKS_PER_RRSET,
+  MAX_SIGNATURES_PER_RRSET,
+  WorkBudget,
+} from "../../../src/dnssec/workBudget.ts";
 import { record, records, uint16, uint32 } from "../../fake/dnsWire.ts";
 import { type RrsigFields, type SigningKey, signingKey, signRrset } from "../../fake/signer.ts";
 
@@ -238,10 +243,30 @@ test("KeyTrap: signatures times keys of one tag stop at the limit of the RRset (
   const keys = collidingKeys(40);
   const tag = keys[0]?.keyTag ?? 0;
   const by = signingKey({ algorithm: 15, seed: "attacker" });
-  const set = signed([A], ...Array.from({ length: 40 }, (_, i) => ({ by, keyTag: tag, expiration: NOW + i })));
+  const set = signed(
+    [A],
+    ...Array.from({ length: MAX_SIGNATURES_PER_RRSET }, (_, i) => ({ by, keyTag: tag, expiration: NOW + i })),
+  );
   const budget = new WorkBudget();
   assert.equal(causeOf(verify(set, keys, NOW, budget)), "work-limit");
   assert.equal(budget.signatureChecks, MAX_SIGNATURE_CHECKS_PER_RRSET);
+});
+
+test("too many RRSIG records are not looked at, be the good one among them", () => {
+  const of = (count: number): RRset => signed([A], {}, ...Array.from({ length: count - 1 }, (_, i) => ({ expiration: NOW + i })));
+  assert.equal(causeOf(verify(of(MAX_SIGNATURES_PER_RRSET))), "verified");
+  assert.equal(causeOf(verify(of(MAX_SIGNATURES_PER_RRSET + 1))), "work-limit");
+});
+
+test("an RRset that is long only by its owner is not hashed again and again", () => {
+  const owner = `${"a".repeat(63)}.${"b".repeat(63)}.${"c".repeat(63)}.example.org`;
+  const of = (count: number): RRset =>
+    signed(
+      Array.from({ length: count }, (_, i) => `${owner} A 192.0.${i >> 8}.${i & 0xff}`),
+      {},
+    );
+  assert.equal(causeOf(verify(of(500))), "verified");
+  assert.equal(causeOf(verify(of(700))), "work-limit");
 });
 
 test("failed checks add up over the RRsets of an answer, good ones do not count", () => {

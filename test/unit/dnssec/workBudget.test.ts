@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  MAX_DS_MISMATCHES,
+  MAX_FAILED_SIGNATURE_CHECKS,
+  MAX_NSEC3_HASHES,
+  MAX_NSEC3_ROUNDS,
+  MAX_SIGNATURE_CHECKS,
+  NSEC3_HASHES_BEFORE_YIELD,
+  WorkBudget,
+} from "../../../src/dnssec/workBudget.ts";
+
+/** How often `take` says yes, asked more often than any limit. */
+function granted(take: () => boolean): number {
+  return Array.from({ length: 1000 }, take).filter((yes) => yes).length;
+}
+
+const LIMITS: readonly [title: string, take: (budget: WorkBudget) => () => boolean, expected: number][] = [
+  ["failed signature checks", (budget) => () => budget.takeSignatureCheck(), MAX_FAILED_SIGNATURE_CHECKS],
+  ["DS mismatches", (budget) => () => budget.takeDsMismatch(), MAX_DS_MISMATCHES],
+  ["NSEC3 hashes", (budget) => () => budget.takeNsec3Hash(0), MAX_NSEC3_HASHES],
+  ["rounds of NSEC3 hashing", (budget) => () => budget.takeNsec3Hash(499), MAX_NSEC3_ROUNDS / 500],
+  ["signature checks", (budget) => () => passed(budget), MAX_SIGNATURE_CHECKS],
+];
+
+function passed(budget: WorkBudget): boolean {
+  const granted = budget.takeSignatureCheck();
+  if (granted) budget.signatureHeld();
+  return granted;
+}
+
+for (const [title, take, expected] of LIMITS) {
+  test(`${title} end at ${expected}, and the budget says so`, () => {
+    const budget = new WorkBudget();
+    assert.equal(budget.exhausted, undefined);
+    assert.equal(granted(take(budget)), expected);
+    assert.match(budget.exhausted ?? "", new RegExp(title.replace("DS mismatches", "DS digests")));
+  });
+}
+
+test("a yield is due after some hashes, once", () => {
+  const budget = new WorkBudget();
+  const due = Array.from({ length: NSEC3_HASHES_BEFORE_YIELD + 1 }, () => {
+    budget.takeNsec3Hash(0);
+    return budget.takeYield();
+  });
+  assert.deepEqual(due, [...new Array(NSEC3_HASHES_BEFORE_YIELD - 1).fill(false), true, false]);
+});
