@@ -9,6 +9,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "unbound", provides: "/usr/sbin/unbound", service: "unbound" },
   { name: "ldnsutils", provides: "/usr/bin/ldns-signzone" },
   { name: "bind9-utils", provides: "/usr/bin/dnssec-signzone" },
+  { name: "dnsmasq-base", provides: "/usr/sbin/dnsmasq" },
   { name: "openssl", provides: "/usr/bin/openssl" },
   // For promtool, which lints the metrics.
   { name: "prometheus", provides: "/usr/bin/promtool", service: "prometheus" },

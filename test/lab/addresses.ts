@@ -23,7 +23,8 @@ export const PLACES = {
   tlsaSilentServer: 7,
   validatingRecursor: 8,
   plainRecursor: 9,
-  firstLiar: 10,
+  dnsmasq: 10,
+  firstLiar: 11,
   firstReceiver: 20,
   lastReceiver: 249,
 } as const;

@@ -13,6 +13,8 @@ export type Interference = {
   answer?: (answer: DecodedPacket, question: Asked) => DecodedPacket | undefined;
   /** Sets AD on whatever is sent (RFC 4035 §3.2.3): the lie of an untrustworthy resolver. */
   claimsAuthentic?: "yes" | "no";
+  /** Every answer in a datagram is cut short (TC), so that the asker must come by TCP. */
+  truncatesDatagrams?: "yes" | "no";
 };
 
 /** `name` in lower case without the trailing dot. */
@@ -106,15 +108,19 @@ function underName(answer: DecodedPacket, question: dnsPacket.Question): Decoded
 const SERVFAIL = 2;
 const REFUSED = 5;
 
-function encodeAnswer(packet: DecodedPacket, transport: Asked["transport"]): Buffer {
-  const encoded = dnsPacket.encode({ ...packet, type: "response", flags: packet.flags ?? 0 });
-  if (transport === "tcp" || encoded.length <= UDP_LIMIT) return encoded;
+function truncated(packet: DecodedPacket): Buffer {
   return dnsPacket.encode({
     type: "response",
     id: packet.id ?? 0,
     flags: (packet.flags ?? 0) | dnsPacket.TRUNCATED_RESPONSE,
     questions: packet.questions ?? [],
+    additionals: (packet.additionals ?? []).filter(({ type }) => type === "OPT"),
   });
+}
+
+function encodeAnswer(packet: DecodedPacket, transport: Asked["transport"]): Buffer {
+  const encoded = dnsPacket.encode({ ...packet, type: "response", flags: packet.flags ?? 0 });
+  return transport === "tcp" || encoded.length <= UDP_LIMIT ? encoded : truncated(packet);
 }
 
 /** Starts the proxy on port 53 of `address`, before the server on port 53 of `upstream`. */
@@ -140,6 +146,10 @@ export async function startDnsProxy(address: string, upstream: string, interfere
     }
     const raw = await ask(upstream, message);
     if (raw === undefined) return undefined;
+    if (transport === "udp" && interference.truncatesDatagrams === "yes") {
+      interfered += 1;
+      return truncated(dnsPacket.decode(raw));
+    }
     const changed = interference.answer?.(dnsPacket.decode(raw), question);
     if (changed === undefined) return raw;
     interfered += 1;

@@ -7,7 +7,7 @@ import { type AddressBlock, claimBlock, PLACES } from "./addresses.ts";
 import type { Daemon } from "./daemon.ts";
 import { type DnsProxy, type Interference, startDnsProxy } from "./dnsProxy.ts";
 import { startNsd } from "./nsd.ts";
-import { createPki, type Pki } from "./pki.ts";
+import { createPki, issue, type Pki } from "./pki.ts";
 import { type Postfix, type PostfixListener, type Stored, startPostfix } from "./postfix.ts";
 import { publish } from "./publish.ts";
 import type { Scenario } from "./scenario.ts";
@@ -38,6 +38,8 @@ export type Lab = {
   stop: () => Promise<void>;
 };
 
+/** What the validating recursor is called in its certificate for DNS over TLS. */
+export const RESOLVER_NAME = "resolver.lab";
 const BEHIND_STRIPPER = 2525;
 
 /** Undoes what was started, in the reverse order, whatever fails on the way. */
@@ -178,6 +180,7 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
       name: "unbound-validating",
       address: validatingRecursor,
       validation: { kind: "anchored", trustAnchorFile },
+      tls: issue(pki, RESOLVER_NAME, {}),
     }),
   );
   keep(await startUnbound({ ...recursor, name: "unbound-plain", address: plainRecursor, validation: { kind: "none" } }));

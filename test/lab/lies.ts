@@ -47,7 +47,7 @@ function trapAddress(name: string, trap: Receiver): Answer {
 }
 
 /** Takes records away from every section of the answer. */
-function without(types: ReadonlySet<string>): (answer: DecodedPacket) => DecodedPacket {
+export function without(types: ReadonlySet<string>): (answer: DecodedPacket) => DecodedPacket {
   const keep = (records: readonly Answer[] | undefined): Answer[] => (records ?? []).filter(({ type }) => !types.has(type));
   return (answer) => ({
     ...answer,

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { PLACES } from "./addresses.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { LIES, type Lie } from "./lies.ts";
-import { type RelayEvent, startRelayProcess } from "./relayProcess.ts";
+import { type RelayEvent, relayPorts, startRelayProcess } from "./relayProcess.ts";
 import type { Scenario } from "./scenario.ts";
 import { tlsa } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -18,8 +17,6 @@ const SENDER = "";
 const PARALLEL = 4;
 /** Later attempts get the same lies; the first wait is a second. */
 const ATTEMPTS = 2;
-const FIRST_SUBMISSION_PORT = 2600;
-const FIRST_ADMIN_PORT = 9100;
 
 const TRAP: Scenario = {
   domain: "trap.lab",
@@ -55,8 +52,7 @@ describe("a resolver that lies", { concurrency: PARALLEL }, () => {
     const liar = await lab.startLiar(lie.interference({ victims: VICTIMS, trap }));
     const relay = await startRelayProcess(lab, `relay-${number}`, {
       upstreams: [liar.address],
-      submission: lab.block.address(PLACES.relay).concat(`:${FIRST_SUBMISSION_PORT + number}`),
-      admin: lab.block.address(PLACES.relay).concat(`:${FIRST_ADMIN_PORT + number}`),
+      ...relayPorts(lab, number),
       retryInitialSeconds: 1,
     });
     try {

@@ -10,6 +10,7 @@ export type RelaySettings = {
   admin: string;
   spool: string;
   retryInitialSeconds?: number;
+  mode?: "forward" | "recursive" | "auto";
 };
 
 export function relayConfiguration(settings: RelaySettings): object {
@@ -19,7 +20,7 @@ export function relayConfiguration(settings: RelaySettings): object {
     admin: { listen: settings.admin },
     spool: `file:${settings.spool}`,
     resolver: {
-      mode: "forward",
+      mode: settings.mode ?? "forward",
       upstreams: settings.upstreams,
       trustAnchorFile: settings.trustAnchorFile,
       rootHintsFile: settings.rootHintsFile,

@@ -45,8 +45,19 @@ async function isReady(admin: string): Promise<boolean> {
   }
 }
 
+/** Addresses for one of several relays at once in the same lab. */
+export function relayPorts(lab: Lab, number: number): Pick<RelaySettings, "submission" | "admin"> {
+  const host = lab.block.address(PLACES.relay);
+  return { submission: `${host}:${SUBMISSION_PORT + 1 + number}`, admin: `${host}:${ADMIN_PORT + 1 + number}` };
+}
+
 /** Starts `serve` in the lab; `settings` override what the lab proposes. */
-export async function startRelayProcess(lab: Lab, name: string, settings: Partial<RelaySettings> = {}): Promise<RelayProcess> {
+export async function startRelayProcess(
+  lab: Lab,
+  name: string,
+  settings: Partial<RelaySettings> = {},
+  environment: NodeJS.ProcessEnv = {},
+): Promise<RelayProcess> {
   const host = lab.block.address(PLACES.relay);
   const admin = settings.admin ?? `${host}:${ADMIN_PORT}`;
   const file = join(lab.directory, `${name}.yaml`);
@@ -64,6 +75,7 @@ export async function startRelayProcess(lab: Lab, name: string, settings: Partia
     command: process.execPath,
     arguments: [MAIN, "serve", "--config", file],
     logFile: join(lab.directory, `${name}.log`),
+    environment: { ...process.env, ...environment },
     ready: () => isReady(admin),
   });
   const events = (): RelayEvent[] => parseEvents(daemon.log());

@@ -2,6 +2,18 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Daemon, startDaemon } from "./daemon.ts";
 import { answers } from "./dnsProbe.ts";
+import type { Identity } from "./pki.ts";
+
+async function tlsLines(directory: string, address: string, { leaf, chainPem }: Identity): Promise<string[]> {
+  await writeFile(join(directory, "tls.key"), leaf.keyPem);
+  await writeFile(join(directory, "tls.pem"), chainPem);
+  return [
+    `  interface: ${address}@853`,
+    "  tls-port: 853",
+    `  tls-service-key: "${directory}/tls.key"`,
+    `  tls-service-pem: "${directory}/tls.pem"`,
+  ];
+}
 
 /** One Unbound recursor: validating from the lab's trust anchor, or plain (it passes signatures on and judges nothing). */
 export async function startUnbound(options: {
@@ -10,6 +22,8 @@ export async function startUnbound(options: {
   address: string;
   rootHintsFile: string;
   validation: { kind: "none" } | { kind: "anchored"; trustAnchorFile: string };
+  /** Also DNS over TLS (RFC 7858), on port 853. */
+  tls?: Identity;
 }): Promise<Daemon> {
   const directory = join(options.directory, options.name);
   await mkdir(directory, { recursive: true });
@@ -22,6 +36,7 @@ export async function startUnbound(options: {
           "  val-log-level: 2",
           "  ede: yes",
         ];
+  const overTls = options.tls === undefined ? [] : await tlsLines(directory, options.address, options.tls);
   const configuration = [
     "server:",
     `  interface: ${options.address}`,
@@ -44,6 +59,7 @@ export async function startUnbound(options: {
     '  target-fetch-policy: "0 0 0 0 0"',
     `  root-hints: "${options.rootHintsFile}"`,
     ...validation,
+    ...overTls,
     "remote-control:",
     "  control-enable: no",
     "",
