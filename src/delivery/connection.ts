@@ -1,4 +1,4 @@
-import { createConnection, type Socket } from "node:net";
+import { createConnection, isIP, type Socket } from "node:net";
 import { type OpeningOptions, opening } from "../smtp/clientDialogue.ts";
 import type { Reply } from "../smtp/reply.ts";
 import type { Credentials } from "../smtp/saslDialogue.ts";
@@ -101,6 +101,8 @@ function failed(stage: ConnectionFailure["stage"], text: string, more: Pick<Conn
 }
 
 function dial(request: ConnectionRequest): Promise<Socket | Failed> {
+  // A name would be looked up by the system's resolver, past every DNSSEC check.
+  if (isIP(request.address) === 0) throw new Error(`not an IP address: ${request.address}`);
   const where = `${request.address} port ${request.port}`;
   return new Promise((resolve) => {
     const socket = createConnection({
@@ -136,7 +138,14 @@ async function secure(socket: Socket, request: ConnectionRequest): Promise<Secur
   });
   if (handshake.kind === "failed") return failed("handshake", handshake.text);
   if (request.tls.need !== "authenticate") return handshake;
-  const verdict = request.tls.verify(handshake.chain);
+  let verdict: VerifyVerdict;
+  try {
+    verdict = request.tls.verify(handshake.chain);
+  } catch (bug) {
+    // Whoever cannot judge has not accepted; the caller hears of the bug.
+    handshake.socket.destroy();
+    throw bug;
+  }
   if (verdict.kind === "accepted") return handshake;
   handshake.socket.destroySoon();
   return failed("verify", verdict.reason, { chain: handshake.chain });

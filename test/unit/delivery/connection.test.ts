@@ -278,6 +278,21 @@ describe("STARTTLS response injection (CVE-2011-0411, RFC 3207 §4.2)", () => {
   }
 });
 
+describe("fail closed", () => {
+  test("a verify that throws has not accepted: nothing is said inside TLS, and the bug is not swallowed", async (t) => {
+    const peer = await peerFor(t, { starttls: { accept } });
+    const verify = (): never => {
+      throw new Error("bug in the judge");
+    };
+    await assert.rejects(openConnection(request(peer.port, { need: "authenticate", verify })), /bug in the judge/);
+    assert.deepEqual(peer.sessions[0]?.insideTls, []);
+  });
+
+  test("a host name is never looked up here", async () => {
+    await assert.rejects(openConnection(request(25, trusting, { address: "localhost" })), /not an IP address/);
+  });
+});
+
 describe("servers that do not greet", () => {
   test("nobody listens", async () => {
     const server = net.createServer().listen(0, ADDRESS);
