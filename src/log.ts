@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { type DestinationStream, destination, type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
+import { LineWriter } from "./log/lineWriter.ts";
 import type { DaneOutcome } from "./policy/disposition.ts";
 
 /**
@@ -118,21 +119,19 @@ export type LogOptions = {
 
 export type Log = {
   event(event: LogEvent): void;
-  /** Writes out what is still buffered; to be called before the process ends. */
-  flush(): void;
+  /** Resolves when all lines are written, or cannot be; to be awaited before the process ends. */
+  flush(): Promise<void>;
 };
 
 const STANDARD_OUTPUT = 1;
 /** Characters of a hash that stand for an address: 64 bits, enough to tell addresses apart. */
 const HASH_CHARACTERS = 16;
-/** Lines that wait for a slow reader; beyond that new ones are dropped, so that a stalled log never takes the memory of the relay. */
-const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const ADDRESS = /(?:"(?:[^"\\]|\\.)*"|[^\s<>"'();:,]+)@(\[[^\]\s]*\]|[^\s<>"'();:,@]+)/g;
 
-/** A log in the given form. Lines are written without waiting for the reader; `flush` waits. */
+/** A log in the given form. Nobody waits for its reader but who calls `flush`. */
 export function createLog(options: LogOptions): Log {
   const { target, flush } =
-    options.destination === undefined ? standardOutput() : { target: options.destination, flush: () => undefined };
+    options.destination === undefined ? standardOutput() : { target: options.destination, flush: nothingToFlush };
   const logger: Logger = pino(
     {
       level: options.level,
@@ -148,12 +147,14 @@ export function createLog(options: LogOptions): Log {
   };
 }
 
-function standardOutput(): { target: DestinationStream; flush: () => void } {
-  const target = destination({ fd: STANDARD_OUTPUT, sync: false, maxLength: MAX_WAITING_BYTES });
-  target.on("error", () => {
-    // A log that cannot be written (its disk is full) must not stop the mail: what is buffered goes out with the next line that can.
-  });
-  return { target, flush: () => target.flushSync() };
+/** Not pino's own destination: on a full disk its flush never ends, and neither would the process. */
+function standardOutput(): { target: DestinationStream; flush: () => Promise<void> } {
+  const target = new LineWriter(STANDARD_OUTPUT);
+  return { target, flush: () => target.flush() };
+}
+
+function nothingToFlush(): Promise<void> {
+  return Promise.resolve();
 }
 
 /** How loud an event is: what an operator must act on is an error, what kept mail from its way by policy a warning. */

@@ -41,7 +41,7 @@ async function serve(args: readonly string[], terminal: Terminal): Promise<ExitS
       patienceMilliseconds: PATIENCE_MILLISECONDS,
     });
   } finally {
-    log.flush();
+    await log.flush();
   }
 }
 

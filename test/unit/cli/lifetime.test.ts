@@ -29,7 +29,7 @@ function scene() {
       signal = listener;
     },
     clock: { now: () => 0, monotonic: () => 0 },
-    log: { event: (event) => events.push(event), flush: () => undefined },
+    log: { event: (event) => events.push(event), flush: () => Promise.resolve() },
     patienceMilliseconds: 1,
   });
   const stopEvent = () => events.filter((event) => event.event === "stop");

@@ -35,7 +35,6 @@ function lines(events: readonly LogEvent[], options: Partial<LogOptions> = {}): 
     ...options,
   });
   for (const event of events) log.event(event);
-  log.flush();
   return written;
 }
 
