@@ -33,7 +33,10 @@ export class FaultyDisk implements Disk {
     return {
       write: (bytes) => this.#run("write", () => file.write(bytes)),
       sync: () => this.#run("sync", () => file.sync()),
-      close: () => this.#run("close", () => file.close()),
+      close: async () => {
+        await file.close();
+        this.#step("close");
+      },
     };
   }
 
