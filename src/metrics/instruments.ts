@@ -61,6 +61,8 @@ export type Instruments = {
   tlsHandshake(protocol: string, group: string | undefined): void;
   /** One attempt for one message at one destination. */
   deliveryDuration(outcome: DeliveryOutcome, seconds: number): void;
+  /** A transaction that needed no connection of its own. */
+  connectionReused(): void;
   /** From acceptance to the end of a recipient. */
   queueWait(seconds: number): void;
   /** `unknown`: what is in the queue could not be asked; its gauges then have no value rather than an old one. */
@@ -112,10 +114,16 @@ function deliveryMetrics(registry: Registry) {
       registry,
     ),
   );
+  const reused = new Counter(
+    declared(
+      { name: "connections_reused_total", help: "Transactions on an outgoing connection that was already open." },
+      registry,
+    ),
+  );
   for (const reason of REJECTIONS) rejected.inc({ reason }, 0);
   for (const labels of EXPECTED_DELIVERIES) deliveries.inc(labels, 0);
   for (const outcome of DANE_OUTCOMES) for (const usage of USAGES) dane.inc({ outcome, usage }, 0);
-  return { accepted, rejected, deliveries, dane };
+  return { accepted, rejected, deliveries, dane, reused };
 }
 
 function durationMetrics(registry: Registry) {
@@ -232,7 +240,7 @@ function observedMetrics(registry: Registry): (observations: Observations | "unk
 export function createInstruments(): Instruments {
   const registry = new Registry();
   defaultMetrics(registry);
-  const { accepted, rejected, deliveries, dane } = deliveryMetrics(registry);
+  const { accepted, rejected, deliveries, dane, reused } = deliveryMetrics(registry);
   const { verdicts, validating, handshakes } = securityMetrics(registry);
   const { dns, delivery, queueWait } = durationMetrics(registry);
   return {
@@ -246,6 +254,7 @@ export function createInstruments(): Instruments {
     dnsQuery: (transport, seconds) => dns.observe({ transport }, seconds),
     tlsHandshake: (protocol, group) => handshakes.inc({ protocol: protocolLabel(protocol), group: groupLabel(group) }),
     deliveryDuration: (outcome, seconds) => delivery.observe({ outcome }, seconds),
+    connectionReused: () => reused.inc(),
     queueWait: (seconds) => queueWait.observe(seconds),
     observe: observedMetrics(registry),
   };
