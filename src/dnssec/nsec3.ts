@@ -30,7 +30,14 @@ import type { WorkBudget } from "./workBudget.ts";
 export type Nsec3IterationLimits = { insecureAbove: number; bogusAbove: number };
 
 type Nsec3Record = { hash: string; nextHash: string; optOut: boolean; types: TypeBitmap; ttl: number };
-type Chain = { zone: DomainName; iterations: number; salt: Buffer; records: Nsec3Record[]; hashes: Map<DomainName, string> };
+type Chain = {
+  zone: DomainName;
+  iterations: number;
+  maxIterations: number;
+  salt: Buffer;
+  records: Nsec3Record[];
+  hashes: Map<DomainName, string>;
+};
 type ClosestEncloser = { name: DomainName; record: Nsec3Record; nextCloser: Nsec3Record };
 
 const SHA1_OCTETS = 20;
@@ -54,7 +61,7 @@ export function nsec3Proofs(
   limits: Nsec3IterationLimits,
   budget: WorkBudget,
 ): DenialProofs {
-  const chains = chainsOf(zone, rrsets);
+  const chains = chainsOf(zone, rrsets, limits.insecureAbove);
   // Responses normally show one chain; while a zone changes its salt, answers joined by a cache may show two.
   const prove = <T extends { kind: string }>(name: DomainName, proof: (chain: Chain) => T | Insecure | NotProved) => {
     let best: T | Insecure | NotProved = notProved(`no NSEC3 record of ${zone} can be used`);
@@ -75,7 +82,7 @@ export function nsec3Proofs(
 }
 
 /** The usable records by salt and iterations. RFC 5155 §8.1, §8.2: unknown hashes and flags are ignored. */
-function chainsOf(zone: DomainName, rrsets: readonly RRset[]): Chain[] {
+function chainsOf(zone: DomainName, rrsets: readonly RRset[], maxIterations: number): Chain[] {
   const chains = new Map<string, Chain>();
   for (const rrset of rrsets) {
     const [rdata, second] = rrset.rdatas;
@@ -86,7 +93,7 @@ function chainsOf(zone: DomainName, rrsets: readonly RRset[]): Chain[] {
     if (nsec3.hashAlgorithm !== NSEC3_SHA1 || nsec3.nextHash.length !== SHA1_OCTETS || nsec3.flags > NSEC3_OPT_OUT) continue;
     const { iterations, salt, types } = nsec3;
     const key = `${iterations} ${salt.toString("hex")}`;
-    const chain: Chain = chains.get(key) ?? { zone, iterations, salt, records: [], hashes: new Map() };
+    const chain: Chain = chains.get(key) ?? { zone, iterations, maxIterations, salt, records: [], hashes: new Map() };
     chains.set(key, chain);
     const optOut = nsec3.flags === NSEC3_OPT_OUT;
     chain.records.push({ hash: label, nextHash: base32hex(nsec3.nextHash), optOut, types, ttl: rrset.ttl });
@@ -108,7 +115,7 @@ function beyondLimits(chain: Chain, limits: Nsec3IterationLimits): Insecure | No
 function hashOf(chain: Chain, budget: WorkBudget, name: DomainName): string | undefined {
   const known = chain.hashes.get(name);
   if (known !== undefined) return known;
-  if (!budget.takeNsec3Hash(chain.iterations)) return undefined;
+  if (!budget.takeNsec3Hash(chain.iterations, chain.maxIterations)) return undefined;
   const text = base32hex(nsec3Hash(name, chain.salt, chain.iterations));
   chain.hashes.set(name, text);
   return text;

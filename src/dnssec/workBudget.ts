@@ -13,8 +13,11 @@ export const MAX_FAILED_SIGNATURE_CHECKS = 16;
 export const MAX_SIGNATURE_CHECKS = 32;
 export const MAX_DS_MISMATCHES = 4;
 export const MAX_NSEC3_HASHES = 128;
-/** Rounds of SHA-1 (iterations + 1 per hash): a denial 20 labels deep at 500 iterations passes. */
-export const MAX_NSEC3_ROUNDS = 12_000;
+/**
+ * Hashes at the highest iteration count that is still computed; with fewer iterations it may be more, up to MAX_NSEC3_HASHES. Enough for a
+ * denial 20 labels deep behind a chain of aliases.
+ */
+export const MAX_NSEC3_HASHES_AT_LIMIT = 32;
 export const NSEC3_HASHES_BEFORE_YIELD = 8;
 
 export class WorkBudget {
@@ -61,11 +64,11 @@ export class WorkBudget {
     return true;
   }
 
-  /** Whether one more NSEC3 hash of so many iterations may be computed. */
-  takeNsec3Hash(iterations: number): boolean {
+  /** Whether one more NSEC3 hash of so many iterations may be computed, where at most `maxIterations` are computed at all. */
+  takeNsec3Hash(iterations: number, maxIterations: number): boolean {
+    const maxRounds = MAX_NSEC3_HASHES_AT_LIMIT * (maxIterations + 1);
     if (this.#nsec3Hashes >= MAX_NSEC3_HASHES) return this.#exhaust(`${MAX_NSEC3_HASHES} NSEC3 hashes`);
-    if (this.#nsec3Rounds + iterations + 1 > MAX_NSEC3_ROUNDS)
-      return this.#exhaust(`${MAX_NSEC3_ROUNDS} rounds of NSEC3 hashing`);
+    if (this.#nsec3Rounds + iterations + 1 > maxRounds) return this.#exhaust(`${maxRounds} rounds of NSEC3 hashing`);
     this.#nsec3Hashes += 1;
     this.#nsec3Rounds += iterations + 1;
     this.#hashesSinceYield += 1;

@@ -4,7 +4,7 @@ import {
   MAX_DS_MISMATCHES,
   MAX_FAILED_SIGNATURE_CHECKS,
   MAX_NSEC3_HASHES,
-  MAX_NSEC3_ROUNDS,
+  MAX_NSEC3_HASHES_AT_LIMIT,
   MAX_SIGNATURE_CHECKS,
   NSEC3_HASHES_BEFORE_YIELD,
   WorkBudget,
@@ -18,8 +18,8 @@ function granted(take: () => boolean): number {
 const LIMITS: readonly [title: string, take: (budget: WorkBudget) => () => boolean, expected: number][] = [
   ["failed signature checks", (budget) => () => budget.takeSignatureCheck(), MAX_FAILED_SIGNATURE_CHECKS],
   ["DS mismatches", (budget) => () => budget.takeDsMismatch(), MAX_DS_MISMATCHES],
-  ["NSEC3 hashes", (budget) => () => budget.takeNsec3Hash(0), MAX_NSEC3_HASHES],
-  ["rounds of NSEC3 hashing", (budget) => () => budget.takeNsec3Hash(499), MAX_NSEC3_ROUNDS / 500],
+  ["NSEC3 hashes", (budget) => () => budget.takeNsec3Hash(0, 100), MAX_NSEC3_HASHES],
+  ["rounds of NSEC3 hashing", (budget) => () => budget.takeNsec3Hash(500, 500), MAX_NSEC3_HASHES_AT_LIMIT],
   ["signature checks", (budget) => () => passed(budget), MAX_SIGNATURE_CHECKS],
 ];
 
@@ -41,7 +41,7 @@ for (const [title, take, expected] of LIMITS) {
 test("a yield is due after some hashes, once", () => {
   const budget = new WorkBudget();
   const due = Array.from({ length: NSEC3_HASHES_BEFORE_YIELD + 1 }, () => {
-    budget.takeNsec3Hash(0);
+    budget.takeNsec3Hash(0, 0);
     return budget.takeYield();
   });
   assert.deepEqual(due, [...new Array(NSEC3_HASHES_BEFORE_YIELD - 1).fill(false), true, false]);
