@@ -50,7 +50,7 @@ export class DelegationCache {
     const delegation = { kind: "learned", zone, nameservers } as const;
     const ttlSeconds = Math.max(MIN_TTL_SECONDS, referral.ttlSeconds);
     this.#learned.set(zone, { delegation, referral, from, at: this.#monotonic() }, ttlSeconds);
-    return this.#configured.get(zone) ?? delegation;
+    return delegation;
   }
 
   /** Forgets a learned delegation of that age; false when there is none to forget. */

@@ -46,7 +46,7 @@ export class NameserverAddresses {
   async lookUp(nameserver: DomainName, undertaking: Undertaking): Promise<readonly string[]> {
     const remembered = this.remembered(nameserver);
     if (remembered !== undefined) return remembered;
-    if (undertaking.depth >= this.#limits.nameserverLookupDepth) return [];
+    if (undertaking.depth >= this.#limits.nameserverLookupDepth || !undertaking.budget.spendLookup()) return [];
     const types = [...(this.#policy.ipv4 ? [RR_TYPE.A] : []), ...(this.#policy.ipv6 ? [RR_TYPE.AAAA] : [])];
     const below = { ...undertaking, depth: undertaking.depth + 1 };
     const answers = await Promise.all(types.map((type) => this.#resolve(nameserver, type, below)));

@@ -12,6 +12,8 @@ export type RecursorLimits = {
   referralsPerName: number;
   /** Look-ups of name servers' addresses that need look-ups themselves. */
   nameserverLookupDepth: number;
+  /** Look-ups of name servers' addresses for one question. Zones that refer to each other every which way cost work without queries. */
+  nameserverLookupsPerQuestion: number;
   /** Name servers whose addresses are looked up for one question to one zone (NXNSAttack: a referral may name any number). */
   nameserverLookupsPerZone: number;
   /** NS records kept of one referral, and child-side names kept beside them. */
@@ -31,6 +33,7 @@ export const RECURSOR_LIMITS: RecursorLimits = {
   queriesPerQuestion: 100,
   referralsPerName: 24,
   nameserverLookupDepth: 6,
+  nameserverLookupsPerQuestion: 50,
   nameserverLookupsPerZone: 5,
   nameserversPerZone: 20,
   addressesPerNameserver: 8,
@@ -42,11 +45,13 @@ export const RECURSOR_LIMITS: RecursorLimits = {
 /** The queries and the time that are left of one question; shared by all look-ups that are made for it. */
 export class WorkBudget {
   #queries: number;
+  #lookups: number;
   readonly #deadline: number;
   readonly #monotonic: () => number;
 
   constructor(limits: RecursorLimits, monotonic: () => number) {
     this.#queries = limits.queriesPerQuestion;
+    this.#lookups = limits.nameserverLookupsPerQuestion;
     this.#deadline = monotonic() + limits.questionMilliseconds;
     this.#monotonic = monotonic;
   }
@@ -64,5 +69,11 @@ export class WorkBudget {
 
   spendQuery(): void {
     this.#queries -= 1;
+  }
+
+  /** Whether one more look-up of a name server's addresses may begin. */
+  spendLookup(): boolean {
+    this.#lookups -= 1;
+    return this.#lookups >= 0;
   }
 }

@@ -222,6 +222,27 @@ test("the parent's word ends with its TTL, whatever the child says", async () =>
   assert.equal(await ask("www.example.com A"), "A 203.0.113.99");
 });
 
+test("in-domain glue that ends before the NS records ends the delegation", async () => {
+  const { ask, internet, pass } = stage({
+    [COM]: authority("com", "example.com 3600 NS a.example.com", `a.example.com 50 A ${A}`),
+  });
+  await ask("www.example.com A");
+  pass(40);
+  await ask("example.com MX");
+  assert.equal(internet.questions(COM).length, 1);
+  pass(20);
+  await ask("none.example.com A");
+  assert.equal(internet.questions(COM).length, 2);
+});
+
+test("DS is asked of the parent also when the child's servers are known", async () => {
+  const { ask, internet } = stage({});
+  await ask("www.example.com A");
+  assert.equal(await ask("example.com DS"), "NODATA");
+  assert.deepEqual(internet.sent.at(-1)?.server, COM);
+  assert.deepEqual(internet.questions(COM), ["example.com. A", "example.com. DS"]);
+});
+
 test("servers that all fail have their parent asked again, once they are not new", async () => {
   let moved = false;
   const registry: FakeServer = (query) =>
@@ -284,6 +305,9 @@ test("a child-side name server outside the zone is asked when those of the paren
   broken = true;
   assert.equal(await ask("example.com MX"), "MX 10 mail.example.com.");
   assert.deepEqual(internet.questions("6.6.6.6"), []);
+  assert.ok(!internet.questions().some((question) => question.startsWith("evil")));
+  // Its address is remembered by now.
+  assert.equal(await ask("deep.ent.example.com A"), "A 203.0.113.2");
 });
 
 test("QNAME minimisation gives way to servers that are wrong about names without records", async () => {

@@ -66,6 +66,8 @@ test("a server that was silent twice rests, is asked last meanwhile, and comes b
   selection.wasSilent(a, "timeout");
   selection.answered(a, 20);
   assert.ok(firsts([a, b]).has(a.address));
+  selection.wasSilent(a, "timeout");
+  assert.ok(firsts([a, b]).has(a.address));
 });
 
 test("lameness is of one zone", () => {
