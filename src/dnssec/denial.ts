@@ -2,7 +2,7 @@ import { type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isWithin } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
-import type { Denial, DenialProofs, DsDenial } from "./denialProof.ts";
+import type { Denial, DenialProofs, DsDenial, Pausing } from "./denialProof.ts";
 import { bogus, type Distrust, type Judging, type Rules, type SecureZone, type Trust } from "./evidence.ts";
 import { nsecProofs } from "./nsec.ts";
 import { nsec3Proofs } from "./nsec3.ts";
@@ -48,40 +48,47 @@ export function* zoneDenials(authority: readonly ResourceRecord[], zone: SecureZ
  * zone that is asked about. A record of another zone, or one whose signature does not hold, proves nothing.
  */
 export class ZoneDenials {
-  readonly #proofs: readonly DenialProofs[];
+  readonly #nsec: DenialProofs<"immediate">;
+  readonly #nsec3: DenialProofs<"pausing">;
   readonly #failures: readonly Reason[];
 
   constructor(zone: SecureZone, verified: readonly RRset[], failures: readonly Reason[], { rules, budget }: Terms) {
     this.#failures = failures;
-    this.#proofs = [nsecProofs(zone.name, verified), nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget)];
+    this.#nsec = nsecProofs(zone.name, verified);
+    this.#nsec3 = nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget);
   }
 
-  nameError(name: DomainName): Denial {
-    return this.#first((proofs) => proofs.nameError(name), `that ${displayName(name)} does not exist`);
+  *nameError(name: DomainName): Pausing<Denial> {
+    const what = `that ${displayName(name)} does not exist`;
+    return yield* this.#either(this.#nsec.nameError(name), () => this.#nsec3.nameError(name), what);
   }
 
   /** Not for DS, see `noDs`. */
-  noData(name: DomainName, type: number): Denial {
-    return this.#first((proofs) => proofs.noData(name, type), `that ${displayName(name)} has no ${typeName(type)}`);
+  *noData(name: DomainName, type: number): Pausing<Denial> {
+    const what = `that ${displayName(name)} has no ${typeName(type)}`;
+    return yield* this.#either(this.#nsec.noData(name, type), () => this.#nsec3.noData(name, type), what);
   }
 
-  noCloserMatch(name: DomainName, expansion: WildcardExpansion): Denial {
-    return this.#first((proofs) => proofs.noCloserMatch(name, expansion), `that nothing is closer to ${displayName(name)}`);
+  *noCloserMatch(name: DomainName, expansion: WildcardExpansion): Pausing<Denial> {
+    const what = `that nothing is closer to ${displayName(name)}`;
+    return yield* this.#either(this.#nsec.noCloserMatch(name, expansion), () => this.#nsec3.noCloserMatch(name, expansion), what);
   }
 
-  noDs(name: DomainName): DsDenial {
-    return this.#first((proofs) => proofs.noDs(name), `that ${displayName(name)} has no DS`);
+  *noDs(name: DomainName): Pausing<DsDenial> {
+    return yield* this.#either(this.#nsec.noDs(name), () => this.#nsec3.noDs(name), `that ${displayName(name)} has no DS`);
   }
 
   /** A zone has NSEC or NSEC3; while it changes from one to the other an answer may show both. */
-  #first<T extends { kind: string }>(prove: (proofs: DenialProofs) => T | NotProved, what: string): T | NotProved {
-    const causes: Reason[] = [...this.#failures];
-    for (const proofs of this.#proofs) {
-      const result = prove(proofs);
-      if (!isNotProved(result)) return result;
-      causes.push(...result.reasons);
-    }
+  *#either<T extends { kind: string }>(
+    byNsec: T | NotProved,
+    byNsec3: () => Pausing<T | NotProved>,
+    what: string,
+  ): Pausing<T | NotProved> {
+    if (!isNotProved(byNsec)) return byNsec;
+    const result = yield* byNsec3();
+    if (!isNotProved(result)) return result;
     const code = this.#failures.length > 0 ? "denial-invalid" : "denial-missing";
+    const causes = [...this.#failures, ...byNsec.reasons, ...result.reasons];
     return { kind: "notProved", reasons: [{ code, text: `it is not proved ${what}` }, ...causes] };
   }
 }
@@ -102,7 +109,8 @@ export function* cutWithoutDs(
   parent: SecureZone,
   terms: Terms,
 ): Judging<UnsignedCut | Distrust> {
-  const denial = (yield* zoneDenials(authority, parent, terms)).noDs(name);
+  const denials = yield* zoneDenials(authority, parent, terms);
+  const denial = yield* denials.noDs(name);
   switch (denial.kind) {
     case "unsignedDelegation": {
       const text = `${displayName(parent.name)} delegates ${displayName(name)} without a DS record`;

@@ -24,16 +24,22 @@ export type DsDenial =
   | Insecure
   | NotProved;
 
-export interface DenialProofs {
+/** A computation that lets others run now and then: it yields a pause and goes on when resumed. */
+export type Pausing<T> = Generator<{ kind: "pause" }, T, unknown>;
+
+/** What can be asked of the records of one zone; `Pausing` where it costs hashes. */
+export interface DenialProofs<Proof extends "immediate" | "pausing"> {
   /** The name does not exist and no wildcard stands in for it. */
-  nameError(name: DomainName): Denial;
+  nameError(name: DomainName): Proving<Proof, Denial>;
   /** The name (or the wildcard that stands in for it) exists without this type and without CNAME. For any type but DS. */
-  noData(name: DomainName, type: number): Denial;
+  noData(name: DomainName, type: number): Proving<Proof, Denial>;
   /** The wildcard that an RRset was expanded from is the right one: nothing closer to the name exists (RFC 4035 §5.3.4). */
-  noCloserMatch(name: DomainName, expansion: WildcardExpansion): Denial;
+  noCloserMatch(name: DomainName, expansion: WildcardExpansion): Proving<Proof, Denial>;
   /** There is no DS record at the name. */
-  noDs(name: DomainName): DsDenial;
+  noDs(name: DomainName): Proving<Proof, DsDenial>;
 }
+
+type Proving<Proof, T> = Proof extends "pausing" ? Pausing<T> : T;
 
 /**
  * RFC 6840 §4.1: a record from the parent's side of a cut says nothing about what is at or below the cut (but for DS); a DNAME takes

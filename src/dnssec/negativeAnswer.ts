@@ -31,9 +31,9 @@ export function* judgeNegative(
   if (trust.kind === "insecure") return { kind: claimed, grade: insecure(trust.reasons, ttlLimit) };
   if (trust.kind !== "secure") return trust;
   const denials = yield* zoneDenials(message.authority, trust.zone, terms);
-  const nameError = claimed === "nxdomain" ? denials.nameError(name) : undefined;
+  const nameError = claimed === "nxdomain" ? yield* denials.nameError(name) : undefined;
   if (nameError !== undefined && nameError.kind !== "notProved") return { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) };
-  const noData = type === RR_TYPE.DS ? denials.noDs(name) : denials.noData(name, type);
+  const noData = yield* type === RR_TYPE.DS ? denials.noDs(name) : denials.noData(name, type);
   // Where the RCODE claims more than is proved, only a full proof corrects it: an opt-out span next to the name is not one.
   if (noData.kind === "notProved" || (nameError !== undefined && noData.kind === "insecure")) {
     return bogus(...(nameError ?? noData).reasons);

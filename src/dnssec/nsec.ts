@@ -15,7 +15,7 @@ import type { WildcardExpansion } from "./rrsig.ts";
 type NsecRecord = { owner: DomainName; next: DomainName; types: TypeBitmap; ttl: number };
 
 /** `rrsets`: NSEC RRsets that were verified with keys of `zone`; others in the list are ignored. */
-export function nsecProofs(zone: DomainName, rrsets: readonly RRset[]): DenialProofs {
+export function nsecProofs(zone: DomainName, rrsets: readonly RRset[]): DenialProofs<"immediate"> {
   const records = rrsets.flatMap((rrset) => nsecRecord(zone, rrset));
   return {
     nameError: (name) => nameError(zone, records, name),

@@ -13,6 +13,7 @@ import {
   lacks,
   type NotProved,
   notProved,
+  type Pausing,
   withoutDs,
 } from "./denialProof.ts";
 import type { WildcardExpansion } from "./rrsig.ts";
@@ -60,19 +61,24 @@ export function nsec3Proofs(
   rrsets: readonly RRset[],
   limits: Nsec3IterationLimits,
   budget: WorkBudget,
-): DenialProofs {
+): DenialProofs<"pausing"> {
   const chains = chainsOf(zone, rrsets, limits.insecureAbove);
   // Responses normally show one chain; while a zone changes its salt, answers joined by a cache may show two.
-  const prove = <T extends { kind: string }>(name: DomainName, proof: (chain: Chain) => T | Insecure | NotProved) => {
+  function* prove<T extends { kind: string }>(
+    name: DomainName,
+    proof: (chain: Chain) => Pausing<T | Insecure | NotProved>,
+  ): Pausing<T | Insecure | NotProved> {
     let best: T | Insecure | NotProved = notProved(`no NSEC3 record of ${zone} can be used`);
     if (!isWithin(name, zone)) return best;
     for (const chain of chains) {
-      const result = beyondLimits(chain, limits) ?? proof(chain);
+      const result = beyondLimits(chain, limits) ?? (yield* proof(chain));
+      // A hash that was not computed is no absence: whatever seems to follow from it does not.
+      if (budget.exhausted !== undefined) return overBudget(budget.exhausted);
       if (result.kind !== "notProved" && result.kind !== "insecure") return result;
       if (best.kind !== "insecure") best = result;
     }
-    return best.kind === "notProved" && budget.exhausted !== undefined ? overBudget(budget.exhausted) : best;
-  };
+    return best;
+  }
   return {
     nameError: (name) => prove(name, (chain) => nameError(chain, budget, name)),
     noData: (name, type) => prove(name, (chain) => noData(chain, budget, name, type)),
@@ -112,22 +118,23 @@ function beyondLimits(chain: Chain, limits: Nsec3IterationLimits): Insecure | No
 }
 
 /** The hash of `name` as text, which sorts as its octets do; undefined when the budget is used up. */
-function hashOf(chain: Chain, budget: WorkBudget, name: DomainName): string | undefined {
+function* hashOf(chain: Chain, budget: WorkBudget, name: DomainName): Pausing<string | undefined> {
   const known = chain.hashes.get(name);
   if (known !== undefined) return known;
+  if (budget.takeYield()) yield { kind: "pause" };
   if (!budget.takeNsec3Hash(chain.iterations, chain.maxIterations)) return undefined;
   const text = base32hex(nsec3Hash(name, chain.salt, chain.iterations));
   chain.hashes.set(name, text);
   return text;
 }
 
-function matching(chain: Chain, budget: WorkBudget, name: DomainName): Nsec3Record | undefined {
-  const hashed = hashOf(chain, budget, name);
+function* matching(chain: Chain, budget: WorkBudget, name: DomainName): Pausing<Nsec3Record | undefined> {
+  const hashed = yield* hashOf(chain, budget, name);
   return chain.records.find((record) => record.hash === hashed);
 }
 
-function covering(chain: Chain, budget: WorkBudget, name: DomainName): Nsec3Record | undefined {
-  const hashed = hashOf(chain, budget, name);
+function* covering(chain: Chain, budget: WorkBudget, name: DomainName): Pausing<Nsec3Record | undefined> {
+  const hashed = yield* hashOf(chain, budget, name);
   if (hashed === undefined) return undefined;
   return chain.records.find(({ hash: from, nextHash: to }) => {
     // RFC 5155 §3.1.7: the last record of a chain points to the first.
@@ -136,15 +143,15 @@ function covering(chain: Chain, budget: WorkBudget, name: DomainName): Nsec3Reco
 }
 
 /** RFC 5155 §8.3. */
-function closestEncloser(chain: Chain, budget: WorkBudget, name: DomainName): ClosestEncloser | NotProved {
+function* closestEncloser(chain: Chain, budget: WorkBudget, name: DomainName): Pausing<ClosestEncloser | NotProved> {
   const apex = labelCount(chain.zone);
   for (let labels = labelCount(name) - 1; labels >= apex; labels -= 1) {
     const ancestor = suffixOf(name, labels);
-    const record = matching(chain, budget, ancestor);
+    const record = yield* matching(chain, budget, ancestor);
     if (record === undefined) continue;
     if (endsAuthority(record.types)) return notProved(`the NSEC3 record of ${ancestor} does not speak for what is below it`);
     const next = suffixOf(name, labels + 1);
-    const nextCloser = covering(chain, budget, next);
+    const nextCloser = yield* covering(chain, budget, next);
     if (nextCloser === undefined) return notProved(`no NSEC3 record of ${chain.zone} covers ${next}`);
     return { name: ancestor, record, nextCloser };
   }
@@ -152,23 +159,23 @@ function closestEncloser(chain: Chain, budget: WorkBudget, name: DomainName): Cl
 }
 
 /** RFC 5155 §8.4. */
-function nameError(chain: Chain, budget: WorkBudget, name: DomainName): Denial {
-  const encloser = closestEncloser(chain, budget, name);
+function* nameError(chain: Chain, budget: WorkBudget, name: DomainName): Pausing<Denial> {
+  const encloser = yield* closestEncloser(chain, budget, name);
   if ("kind" in encloser) return encloser;
   const wildcard = wildcardOf(encloser.name);
-  const record = covering(chain, budget, wildcard);
+  const record = yield* covering(chain, budget, wildcard);
   if (record === undefined) return notProved(`no NSEC3 record of ${chain.zone} covers the wildcard ${wildcard}`);
   return unlessOptOut(chain, encloser.nextCloser, Math.min(encloserTtl(encloser), record.ttl));
 }
 
 /** RFC 5155 §8.5 and §8.7. */
-function noData(chain: Chain, budget: WorkBudget, name: DomainName, type: number): Denial {
-  const match = matching(chain, budget, name);
+function* noData(chain: Chain, budget: WorkBudget, name: DomainName, type: number): Pausing<Denial> {
+  const match = yield* matching(chain, budget, name);
   if (match !== undefined) return absentAt(name, match, type);
-  const encloser = closestEncloser(chain, budget, name);
+  const encloser = yield* closestEncloser(chain, budget, name);
   if ("kind" in encloser) return encloser;
   const wildcard = wildcardOf(encloser.name);
-  const record = matching(chain, budget, wildcard);
+  const record = yield* matching(chain, budget, wildcard);
   // An empty non-terminal above unsigned delegations alone may have no record in an opt-out zone (RFC 5155 §7.1).
   if (record === undefined && encloser.nextCloser.optOut) return unlessOptOut(chain, encloser.nextCloser, encloserTtl(encloser));
   if (record === undefined) return notProved(`no NSEC3 record of ${chain.zone} matches ${name} or the wildcard ${wildcard}`);
@@ -184,17 +191,17 @@ function absentAt(name: DomainName, record: Nsec3Record, type: number): Denial {
 }
 
 /** RFC 5155 §8.8: the expansion itself names the closest encloser. */
-function noCloserMatch(chain: Chain, budget: WorkBudget, expansion: WildcardExpansion): Denial {
-  const record = covering(chain, budget, expansion.nextCloser);
+function* noCloserMatch(chain: Chain, budget: WorkBudget, expansion: WildcardExpansion): Pausing<Denial> {
+  const record = yield* covering(chain, budget, expansion.nextCloser);
   if (record === undefined) return notProved(`no NSEC3 record of ${chain.zone} covers ${expansion.nextCloser}`);
   return unlessOptOut(chain, record, record.ttl);
 }
 
 /** RFC 5155 §8.6 and §8.9. */
-function noDs(chain: Chain, budget: WorkBudget, name: DomainName): DsDenial {
-  const match = matching(chain, budget, name);
+function* noDs(chain: Chain, budget: WorkBudget, name: DomainName): Pausing<DsDenial> {
+  const match = yield* matching(chain, budget, name);
   if (match !== undefined) return withoutDs(name, match.types, match.ttl);
-  const encloser = closestEncloser(chain, budget, name);
+  const encloser = yield* closestEncloser(chain, budget, name);
   if ("kind" in encloser) return encloser;
   const denied = unlessOptOut(chain, encloser.nextCloser, encloserTtl(encloser));
   return denied.kind === "proved" ? { kind: "noCut", empty: true, ttlSeconds: denied.ttlSeconds } : denied;

@@ -24,7 +24,7 @@ export function* judgeRrset(rrset: RRset, message: Message, terms: Terms): Judgi
   }
   // RFC 4035 §5.3.4: nothing closer to the name may exist.
   const denials = yield* zoneDenials(message.authority, trust.zone, terms);
-  const proof = denials.noCloserMatch(rrset.name, expansion);
+  const proof = yield* denials.noCloserMatch(rrset.name, expansion);
   if (proof.kind === "notProved") {
     const text = `${typeName(rrset.type)} of ${displayName(rrset.name)} comes from ${displayName(expansion.wildcard)} without a proof`;
     return bogus({ code: "wildcard-unproved", text }, ...proof.reasons);
