@@ -24,7 +24,7 @@ export type Asked = { name: string; type: string; transport: "udp" | "tcp" };
 export type Forged = { answers: NonNullable<dnsPacket.Packet["answers"]> };
 
 export type DnsProxy = {
-  address: string /** How many questions got something else than the truth. */;
+  address: string /** How many questions got another answer than the truth, or (with `claimsAuthentic`) a claim added to it. */;
   interfered: () => number;
   stop: () => Promise<void>;
 };
@@ -158,9 +158,8 @@ export async function startDnsProxy(address: string, upstream: string, interfere
   const answer = async (message: Buffer, transport: Asked["transport"]): Promise<Buffer | undefined> => {
     const response = await respond(message, transport);
     if (response === undefined || interference.claimsAuthentic !== "yes") return response;
-    const flags = response.readUInt8(3);
-    if ((flags & AD_BIT) === 0) interfered += 1;
-    response.writeUInt8(flags | AD_BIT, 3);
+    interfered += 1;
+    response.writeUInt8(response.readUInt8(3) | AD_BIT, 3);
     return response;
   };
 
