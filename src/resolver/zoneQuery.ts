@@ -92,7 +92,7 @@ export class ZoneQuery {
   #isEnough(): boolean {
     if (this.#asked.undertaking.budget.exhausted !== undefined) return true;
     if (this.#tries >= this.#options.limits.serversPerZone) return true;
-    return this.#secondRate !== undefined && this.#opinions > this.#options.limits.secondOpinions;
+    return this.#secondRate !== undefined && this.#opinions >= this.#options.limits.secondOpinions;
   }
 
   /** Asks one server; what is final is returned, the rest is kept. */

@@ -379,11 +379,20 @@ test("IPv6 can be switched off: neither glue nor look-ups", async () => {
   assert.ok(!internet.sent.some(({ server, question }) => server.includes(":") || question.endsWith("AAAA")));
 });
 
+test("servers that are silent about a minimised name are not asked for the whole one", async () => {
+  const { ask, internet } = stage({ [A]: silent, [B]: silent });
+  assert.equal(await ask("deep.ent.example.com A"), "failed");
+  assert.ok(!internet.questions().some((question) => question.startsWith("deep")));
+});
+
 test("equal questions at one time are asked once", async () => {
-  const { ask, internet } = stage({});
+  const { ask, internet, source } = stage({});
+  assert.equal(source.ask(name("none.example.com"), 1), source.ask(name("none.example.com"), 1));
+  await ask("none.example.com A");
+  internet.sent.length = 0;
   const answers = await Promise.all([ask("www.example.com A"), ask("www.example.com A"), ask("www.example.com A")]);
   assert.deepEqual(new Set(answers), new Set(["A 203.0.113.1"]));
-  assert.equal(internet.sent.length, 3);
+  assert.equal(internet.sent.length, 1);
 });
 
 test("different questions at one time share their queries to the zones above", async () => {

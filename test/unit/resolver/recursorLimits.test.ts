@@ -171,6 +171,19 @@ test("of many name servers in a referral so many are kept", async () => {
   assert.equal(new Set(internet.sent.map(({ server }) => server).filter((server) => server.startsWith("198."))).size, 3);
 });
 
+test("answers without AA are compared with so many others, and cause no look-ups", async () => {
+  const noAa: FakeServer = (query) => reply(query, { authoritative: false, answer: records(`${query.name} A 192.0.2.50`) });
+  const zone = (servers: number) =>
+    range(servers).flatMap((i) => [`sub.evil NS n${i}.sub.evil`, `n${i}.sub.evil A 198.51.100.${i}`]);
+  const at = Object.fromEntries(range(9).map((i) => [`198.51.100.${i}`, noAa]));
+  const many = stage({ ...at, [EVIL]: authority("evil", ...zone(9)) });
+  assert.equal(await many.ask("sub.evil"), "message");
+  assert.equal(many.internet.questions().filter((question) => question === "sub.evil. A").length, 1 + 1 + L.secondOpinions);
+  const one = stage({ ...at, [EVIL]: authority("evil", ...zone(1)) });
+  assert.equal(await one.ask("sub.evil"), "message");
+  assert.deepEqual(one.internet.questions("198.51.100.0"), ["sub.evil. A"]);
+});
+
 test("silent servers cost no more than the time of one question", async () => {
   const servers = range(20).flatMap((i) => [`sub.evil NS n${i}.sub.evil`, `n${i}.sub.evil A 198.51.100.${i + 1}`]);
   const { ask, internet, advance, now } = stage({ [EVIL]: authority("evil", ...servers) });
