@@ -2,12 +2,13 @@ import { createConnection, isIP, type Socket } from "node:net";
 import { type OpeningOptions, opening } from "../smtp/clientDialogue.ts";
 import type { Reply } from "../smtp/reply.ts";
 import type { Credentials } from "../smtp/saslDialogue.ts";
-import type { RecipientResult, TransactionEnvelope, TransactionRecipient } from "../smtp/transaction.ts";
+import type { RecipientResult, TransactionRecipient } from "../smtp/transaction.ts";
 import { Channel } from "./channel.ts";
 import { OpenSession, quitPolitely, runDialogue } from "./session.ts";
+import type { ChannelSecurity, SmtpSession, Transaction } from "./smtpSession.ts";
 import { type Handshake, tlsHandshake } from "./tlsHandshake.ts";
 
-export type { RecipientResult, TransactionRecipient };
+export type { ChannelSecurity, RecipientResult, SmtpSession, Transaction, TransactionRecipient };
 
 /** What TLS a connection must reach before MAIL may be sent. */
 export type TlsNeed =
@@ -39,17 +40,6 @@ export type ConnectionRequest = {
   auth?: Credentials;
 };
 
-export type ChannelSecurity =
-  | { kind: "clear"; starttlsOffered: boolean; starttlsReply?: Reply }
-  | {
-      kind: "tls";
-      protocol: string;
-      cipher: string;
-      group?: string;
-      authenticated: "verified" | "not-verified";
-      chain: readonly Buffer[];
-    };
-
 /** `reused`: the session comes from the pool. */
 export type ConnectionResult =
   | { kind: "ready"; session: SmtpSession; reused?: "yes" }
@@ -63,24 +53,6 @@ export type ConnectionFailure = {
   /** For `verify`: what the peer presented. */
   chain?: readonly Buffer[];
 };
-
-export type Transaction = {
-  envelope: TransactionEnvelope;
-  recipients: readonly [TransactionRecipient, ...TransactionRecipient[]];
-  content: () => AsyncIterable<Buffer>;
-};
-
-export interface SmtpSession {
-  readonly security: ChannelSecurity;
-  readonly extensions: ReadonlySet<string>;
-  /** One mail transaction (RFC 5321 §3.3). Never rejects for what the peer does; rejects, the connection cut, when `content` cannot be read. */
-  transact(transaction: Transaction): Promise<readonly RecipientResult[]>;
-  /** Whether another transaction may follow on this connection. */
-  readonly state: "idle" | "busy" | "closed";
-  /** QUIT, then close; resolves when the socket is gone. */
-  quit(): Promise<void>;
-  destroy(): void;
-}
 
 type Failed = Extract<ConnectionResult, { kind: "failed" }>;
 type Secured = Extract<Handshake, { kind: "secured" }>;

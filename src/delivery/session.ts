@@ -5,7 +5,7 @@ import type { Extensions } from "../smtp/extensions.ts";
 import { mailTransaction } from "../smtp/mailTransaction.ts";
 import type { RecipientResult } from "../smtp/transaction.ts";
 import type { Channel } from "./channel.ts";
-import type { ChannelSecurity, SmtpSession, Transaction } from "./connection.ts";
+import type { ChannelSecurity, SmtpSession, Transaction } from "./smtpSession.ts";
 
 type ContentStep = Extract<DialogueStep, { kind: "content" }>;
 

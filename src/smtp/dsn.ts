@@ -51,8 +51,7 @@ export function dateTime(milliseconds: number): string {
 
 /** One header-like field: no line breaks or controls from outside, folded, ended by CRLF. */
 function field(name: string, value: string, characters: DsnCharacters): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is replaced
-  const printable = value.slice(0, MAX_FIELD_CHARACTERS).replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+  const printable = value.slice(0, MAX_FIELD_CHARACTERS).replace(/\p{Cc}/gu, " ");
   const text = characters === "ascii" ? printable.replace(/[^\0-\x7f]/gu, "?") : printable;
   let out = `${name}:`;
   let column = out.length;

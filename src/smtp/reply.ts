@@ -30,8 +30,7 @@ function error(reason: string): ReplyError {
 }
 
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is replaced
-  return text.replace(/\t/g, " ").replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return text.replace(/\t/g, " ").replace(/\p{Cc}/gu, "?");
 }
 
 /** The enhanced status at the start of `text` when its class is the reply's (RFC 2034 §4 demands that it is; otherwise it is not one). */
