@@ -53,11 +53,7 @@ const DNSSEC_PROTOCOL = 3;
 
 /** Whether a key may sign zone data: RFC 4034 §2.1.1 and §2.1.2; a revoked one may not (RFC 5011 §2.1). */
 export function mayVerify(key: Dnskey): boolean {
-  return isZoneKey(key) && (key.flags & DNSKEY_FLAG.revoke) === 0;
-}
-
-function isZoneKey(key: Dnskey): boolean {
-  return key.protocol === DNSSEC_PROTOCOL && (key.flags & DNSKEY_FLAG.zone) !== 0;
+  return key.protocol === DNSSEC_PROTOCOL && (key.flags & (DNSKEY_FLAG.zone | DNSKEY_FLAG.revoke)) === DNSKEY_FLAG.zone;
 }
 
 /**

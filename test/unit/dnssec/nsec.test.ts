@@ -169,6 +169,7 @@ const NO_DS: readonly Row[] = [
   ["an alias", [nsec("c.example d.example CNAME RRSIG NSEC")], "c.example", "noCut 3600"],
   ["below an unsigned delegation", [B], "x.b.example", "notProved"],
   ["nothing matches", [NS1], "b.example", "notProved"],
+  ["outside the zone", ALL, "example2", "notProved"],
 ];
 
 for (const [title, records, asked, expected] of NO_DS) {
@@ -182,7 +183,8 @@ test("records that cannot be of the zone are ignored", () => {
   const ownerOutside = nsec("b.org ns1.example NS RRSIG NSEC");
   const broken = { ...B, rdata: B.rdata.subarray(0, -1) };
   const twice = [B, nsec("b.example c.example NS RRSIG NSEC")];
-  for (const records of [[nextOutside], [ownerOutside], [broken], twice])
+  const otherType = { ...B, type: 0xff00 };
+  for (const records of [[nextOutside], [ownerOutside], [broken], twice, [otherType]])
     assert.equal(proofs([...records, APEX]).nameError(name("ml.example")).kind, "notProved");
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { base32hex } from "../../../src/dns/base32hex.ts";
 import type { ResourceRecord } from "../../../src/dns/message.ts";
-import { type DomainName, name, suffixOf, wildcardOf } from "../../../src/dns/name.ts";
+import { type DomainName, labelsOf, name, suffixOf, wildcardOf } from "../../../src/dns/name.ts";
 import { rrsetsOf } from "../../../src/dns/rrset.ts";
 import type { Denial, DenialProofs, DsDenial, Pausing } from "../../../src/dnssec/denialProof.ts";
 import { nsec3Hash, nsec3Proofs } from "../../../src/dnssec/nsec3.ts";
@@ -70,8 +70,8 @@ class Proofs {
   pauses = 0;
   readonly #proofs: DenialProofs<"pausing">;
 
-  constructor(records: readonly ResourceRecord[], limits: typeof LIMITS, budget: WorkBudget, zone: DomainName) {
-    this.#proofs = nsec3Proofs(zone, rrsetsOf(records), limits, budget);
+  constructor(records: readonly ResourceRecord[], limits: typeof LIMITS, budget: WorkBudget) {
+    this.#proofs = nsec3Proofs(EXAMPLE, rrsetsOf(records), limits, budget);
   }
 
   #run<T>(proof: Pausing<T>): T {
@@ -89,8 +89,8 @@ class Proofs {
   noDs = (asked: DomainName): DsDenial => this.#run(this.#proofs.noDs(asked));
 }
 
-function proofs(records: readonly ResourceRecord[], limits = LIMITS, budget = new WorkBudget(), zone = EXAMPLE): Proofs {
-  return new Proofs(records, limits, budget, zone);
+function proofs(records: readonly ResourceRecord[], limits = LIMITS, budget = new WorkBudget()): Proofs {
+  return new Proofs(records, limits, budget);
 }
 
 function shown(denial: Denial | DsDenial): string {
@@ -239,21 +239,60 @@ function spoiled(change: (rdata: Buffer) => Buffer): ResourceRecord[] {
   return at(FULL, "ns1.example").map((one) => ({ ...one, rdata: change(Buffer.from(one.rdata)) }));
 }
 
-const IGNORED: readonly [title: string, records: readonly ResourceRecord[], zone?: DomainName][] = [
+const IGNORED: readonly [title: string, records: readonly ResourceRecord[]][] = [
   ["unknown hash algorithm (RFC 5155 §8.1)", spoiled((rdata) => Buffer.concat([Buffer.of(2), rdata.subarray(1)]))],
   ["unknown flag (RFC 5155 §8.2)", spoiled((rdata) => Buffer.concat([Buffer.of(1, 2), rdata.subarray(2)]))],
   ["unknown flag beside opt-out", spoiled((rdata) => Buffer.concat([Buffer.of(1, 3), rdata.subarray(2)]))],
   ["cut short", spoiled((rdata) => rdata.subarray(0, -1))],
   ["an owner that is no hash", at(FULL, "ns1.example").map((one) => ({ ...one, name: name("ns1.example") }))],
-  ["an owner of another zone", at(FULL, "ns1.example"), name("w.example")],
+  [
+    "two levels below the zone",
+    at(FULL, "ns1.example").map((one) => ({ ...one, name: name(`${labelsOf(one.name)[0]}.w.example`) })),
+  ],
+  [
+    "two records of one owner",
+    [...at(FULL, "ns1.example"), ...spoiled((rdata) => Buffer.concat([Buffer.of(1, 1), rdata.subarray(2)]))],
+  ],
+  ["another type", at(FULL, "ns1.example").map((one) => ({ ...one, type: 0xff00 }))],
 ];
 
-for (const [title, records, zone] of IGNORED) {
+for (const [title, records] of IGNORED) {
   test(`ignored: ${title}`, () => {
-    const result = proofs(records, LIMITS, new WorkBudget(), zone).noData(name("ns1.example"), typeNumber("MX"));
-    assert.equal(result.kind, "notProved");
+    assert.equal(proofs(records).noData(name("ns1.example"), typeNumber("MX")).kind, "notProved");
   });
 }
+
+test("a record whose owner is no hash covers nothing", () => {
+  const covering = over(FULL, "z.w.example").map((one) => ({ ...one, name: name("0.example") }));
+  assert.equal(proofs(covering).noCloserMatch(name("a.z.w.example"), expansionAt("a.z.w.example", 2)).kind, "notProved");
+});
+
+test("names outside the zone are not spoken of, whatever their hash", () => {
+  const chain = nsec3Chain(EXAMPLE, [owner("ns1.org", "A")], { salt: SALT, iterations: 0, flags: 0 });
+  assert.equal(proofs(at(chain, "ns1.org")).noData(name("ns1.org"), typeNumber("MX")).kind, "notProved");
+});
+
+test("no record covers a name that has one", () => {
+  const all = [...OWNERS, owner("c.example")].flatMap((one) => FULL.match(one.name));
+  for (const { name: asked } of OWNERS.slice(1)) {
+    const expansion = { closestEncloser: EXAMPLE, wildcard: wildcardOf(EXAMPLE), nextCloser: asked };
+    assert.equal(proofs(all).noCloserMatch(asked, expansion).kind, "notProved", asked);
+    assert.equal(proofs(all).nameError(asked).kind, "notProved", asked);
+  }
+});
+
+test("the TTL is the least of the records that the proof rests on", () => {
+  const parts = [...at(FULL, "x.w.example"), ...over(FULL, "c.x.w.example", "*.x.w.example")];
+  for (const [i, least] of parts.entries()) {
+    const records = parts.map((one, j) => ({ ...one, ttl: i === j ? 7 : 3600 }));
+    const result = proofs(records).nameError(name("a.c.x.w.example"));
+    assert.equal(result.kind === "proved" ? result.ttlSeconds : result.kind, 7, least.name);
+  }
+  const many = nsec3Chain(EXAMPLE, [owner("a.example", "A"), owner("b.example", "A")], { salt: SALT, iterations: 200, flags: 0 });
+  const records = at(many, "a.example", "b.example").map((one, i) => ({ ...one, ttl: 60 * (i + 1) }));
+  const result = proofs(records).noData(name("a.example"), typeNumber("MX"));
+  assert.equal(result.kind === "insecure" ? result.ttlSeconds : result.kind, 60);
+});
 
 test("a next hash of another length than SHA-1's is ignored", () => {
   const hash = nsec3Hash(name("ns1.example"), SALT, 0);
