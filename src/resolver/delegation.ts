@@ -18,7 +18,8 @@ export type Delegation =
 
 type Learned = { delegation: Delegation & { kind: "learned" }; referral: Referral; from: string; at: number };
 
-const MAX_DELEGATIONS = 50_000;
+/** About 1 KB each as a rule, 16 KB when a zone does its worst. */
+const MAX_DELEGATIONS = 20_000;
 /** A TTL of zero is for the question in progress only; this much keeps its follow-up questions from starting at the parent each time. */
 const MIN_TTL_SECONDS = 1;
 

@@ -16,7 +16,7 @@ export type Undertaking = {
 
 export type Resolve = (name: DomainName, type: number, undertaking: Undertaking) => Promise<SourceAnswer>;
 
-const MAX_NAMESERVERS = 50_000;
+const MAX_NAMESERVERS = 20_000;
 /** A look-up that failed is not repeated for so long: a zone whose servers lead in a circle costs its queries once (RFC 9520 §3.2). */
 const FAILURE_SECONDS = 10;
 /** For a server that has no address at all. */

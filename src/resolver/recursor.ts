@@ -180,7 +180,7 @@ class Recursor implements Source {
       zoneServers(delegation, undertaking, { ...this.#servers, ...known, limits: this.#limits }, isContent);
     const query = new ZoneQuery(
       { question, delegation, servers, avoid, undertaking },
-      { queries: this.#queries, delegations: this.#delegations, addresses: this.#policy, limits: this.#limits },
+      { queries: this.#queries, ...known, addresses: this.#policy, limits: this.#limits },
     );
     return query.answer();
   }

@@ -76,13 +76,18 @@ export function targetsOf(records: readonly ResourceRecord[]): DomainName[] {
 }
 
 const DENIAL_TYPES: readonly number[] = [RR_TYPE.NSEC, RR_TYPE.NSEC3];
+/** A proof is kept as long as the delegation; one that is bigger than honest ones is asked for when it is needed. */
+const MAX_PROOF_RECORDS = 16;
+const MAX_PROOF_OCTETS = 4_096;
 
 function cutProof(message: Message, child: DomainName, zone: DomainName): readonly ResourceRecord[] {
   const inZone = message.authority.filter((record) => record.class === CLASS_IN && isWithin(record.name, zone));
   const ds = inZone.filter((record) => record.name === child && coveredType(record) === RR_TYPE.DS);
-  if (ds.length > 0) return isSigned(ds) ? ds : [];
-  const denial = inZone.filter((record) => DENIAL_TYPES.includes(coveredType(record)));
-  return isSigned(denial) ? denial : [];
+  const proof = ds.length > 0 ? ds : inZone.filter((record) => DENIAL_TYPES.includes(coveredType(record)));
+  const octets = proof.reduce((sum, record) => sum + record.rdata.length, 0);
+  if (!isSigned(proof) || proof.length > MAX_PROOF_RECORDS || octets > MAX_PROOF_OCTETS) return [];
+  // Copies: a slice would keep the whole message in memory.
+  return proof.map((record) => ({ ...record, rdata: Buffer.from(record.rdata) }));
 }
 
 function isSigned(records: readonly ResourceRecord[]): boolean {

@@ -115,6 +115,11 @@ export class ServerSelection {
     return (this.#servers.peek(serverKey(server))?.withoutEdnsUntil ?? 0) <= this.#clock.monotonic();
   }
 
+  /** Whether something speaks against asking this server of `zone` while there are others. */
+  isTroubled(server: ServerAddress, zone: DomainName): boolean {
+    return this.#trouble(server, zone) > 0;
+  }
+
   #memory(server: ServerAddress): Memory {
     const key = serverKey(server);
     const known = this.#servers.get(key);

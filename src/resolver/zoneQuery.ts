@@ -7,7 +7,7 @@ import type { Undertaking } from "./nameserverAddresses.ts";
 import type { RecursorLimits } from "./recursorLimits.ts";
 import { nsRecords, type Referral, readReferral, targetsOf } from "./referral.ts";
 import type { ServerQueries, ServerReply } from "./serverQuery.ts";
-import { serverKey } from "./serverSelection.ts";
+import { type ServerSelection, serverKey } from "./serverSelection.ts";
 import type { ServerAddress } from "./transport.ts";
 
 /** What the servers of one zone together say to one question. */
@@ -19,6 +19,7 @@ export type ZoneAnswer =
 
 export type ZoneQueryOptions = {
   queries: ServerQueries;
+  selection: ServerSelection;
   delegations: DelegationCache;
   addresses: AddressPolicy;
   limits: RecursorLimits;
@@ -65,6 +66,8 @@ export class ZoneQuery {
         this.#note(server, "its answer is not trusted");
         continue;
       }
+      // A second opinion is not worth waiting for a server that does not answer.
+      if (this.#secondRate !== undefined && this.#options.selection.isTroubled(server, delegation.zone)) continue;
       const found = await this.#try(server, recursionDesired);
       if (found !== undefined) return found;
       if (this.#isEnough()) break;

@@ -184,6 +184,14 @@ test("answers without AA are compared with so many others, and cause no look-ups
   assert.deepEqual(one.internet.questions("198.51.100.0"), ["sub.evil. A"]);
 });
 
+test("no second opinion is asked of a server that is known to be silent", async () => {
+  const noAa: FakeServer = (query) => reply(query, { authoritative: false, answer: records(`${query.name} A 192.0.2.50`) });
+  const zone = ["sub.evil NS a.sub.evil", "a.sub.evil A 198.51.100.1", "sub.evil NS b.sub.evil", "b.sub.evil A 198.51.100.2"];
+  const { ask, internet } = stage({ [EVIL]: authority("evil", ...zone), "198.51.100.1": noAa, "198.51.100.2": silent });
+  for (const i of range(20)) assert.equal(await ask(`h${i}.sub.evil`), "message");
+  assert.equal(internet.questions("198.51.100.2").length, 2);
+});
+
 test("silent servers cost no more than the time of one question", async () => {
   const servers = range(20).flatMap((i) => [`sub.evil NS n${i}.sub.evil`, `n${i}.sub.evil A 198.51.100.${i + 1}`]);
   const { ask, internet, advance, now } = stage({ [EVIL]: authority("evil", ...servers) });
