@@ -73,8 +73,12 @@ function judgeContent(message: Message, question: Question, asked: AskedAs): Aut
   if (message.rcode === RCODE.YXDOMAIN) return { kind: "failure", reason: "YXDOMAIN without a DNAME record" };
   const foreign = foreignSoa(message, question, asked.zone);
   if (foreign !== undefined) return foreign;
-  if (message.rcode === RCODE.NXDOMAIN || usable.authority.some((record) => record.type === RR_TYPE.SOA)) return answer;
-  return judgeNs(message, question, asked, answer);
+  if (usable.authority.some((record) => record.type === RR_TYPE.SOA)) return answer;
+  if (message.rcode === RCODE.NOERROR) return judgeNs(message, question, asked, answer);
+  // RFC 2308 §2.1: SOA and NS records may be missing, but then authority may not; and other zones' NS records are another zone's word.
+  const ownWord = nsRecords(message).every((record) => record.name === asked.zone);
+  if (ownWord && (message.authoritative || asked.recursionDesired || answer.kind === "recursive")) return answer;
+  return { kind: "lame", reason: "NXDOMAIN with neither authority nor SOA record" };
 }
 
 /** A negative answer from a zone above the one asked, or from the child where the parent was asked: the wrong zone's word. */

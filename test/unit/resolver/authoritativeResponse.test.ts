@@ -47,6 +47,28 @@ const cases: readonly Case[] = [
     message: { rcode: RCODE.NXDOMAIN, authoritative: true, authority: records(SOA) },
     expected: "authoritative",
   },
+  {
+    title: "NXDOMAIN with AA alone (RFC 2308 §2.1)",
+    message: { rcode: RCODE.NXDOMAIN, authoritative: true },
+    expected: "authoritative",
+  },
+  {
+    title: "NXDOMAIN with SOA, without AA",
+    message: { rcode: RCODE.NXDOMAIN, authority: records(SOA) },
+    expected: "second rate",
+  },
+  { title: "NXDOMAIN with nothing", message: { rcode: RCODE.NXDOMAIN }, expected: "lame" },
+  {
+    title: "NXDOMAIN with nothing, of a forwarder",
+    rd: true,
+    message: { rcode: RCODE.NXDOMAIN, recursionAvailable: true },
+    expected: "authoritative",
+  },
+  {
+    title: "NXDOMAIN with NS records of the zone above, with AA",
+    message: { rcode: RCODE.NXDOMAIN, authoritative: true, authority: records("com NS a.gtld-servers.net") },
+    expected: "lame",
+  },
   { title: "NODATA with SOA", message: { authoritative: true, authority: records(SOA) }, expected: "authoritative" },
   { title: "NODATA with neither SOA nor NS (RFC 2308 §2.2)", message: { authoritative: true }, expected: "authoritative" },
   { title: "nothing at all, without AA", message: {}, expected: "second rate" },
