@@ -89,6 +89,7 @@ const JUDGED: readonly Row[] = [
   ["one second earlier", signed([A], {}), "signature-not-yet-valid", NOW - 1001],
   ["a window across 2106 (RFC 1982)", signed([A], { inception: 0xffff_ff00, expiration: 0x100 }), "verified", 2 ** 32 + 0x80],
   ["the same window, over", signed([A], { inception: 0xffff_ff00, expiration: 0x100 }), "signature-expired", 2 ** 32 + 0x101],
+  ["a window of one second", signed([A], { inception: NOW, expiration: NOW }), "verified"],
   ["an expiration before the inception", signed([A], { inception: NOW + 10, expiration: NOW - 10 }), "signature-unusable"],
   ["a signer beside the owner", signed([A], { signer: "example.com" }), "signature-unusable"],
   ["a signer below the owner", signed([A], { signer: "a.www.example.org" }), "signature-unusable"],
@@ -96,6 +97,10 @@ const JUDGED: readonly Row[] = [
   ["more labels than the owner has", signed([A], { labels: 4 }), "signature-unusable"],
   ["DS signed by the child", signed([`example.org DS 1 13 2 ${"00".repeat(32)}`], {}), "signature-unusable"],
   ["DNSKEY below the apex", signed(["www.example.org DNSKEY 257 3 13 AAAA"], {}), "signature-unusable"],
+  ["SOA at the apex", signed(["example.org SOA ns.example.org h.example.org 1 2 3 4 5"], {}), "verified"],
+  ["DNSKEY at the apex", signed(["example.org DNSKEY 257 3 13 AAAA"], {}), "verified"],
+  ["DS of a child", signed([`sub.example.org DS 1 13 2 ${"00".repeat(32)}`], {}), "verified"],
+  ["NSEC", signed(["www.example.org TYPE47 \\# 3 000000"], {}), "verified"],
   ["an algorithm without support", signed([A], { by: signingKey({ algorithm: 7 }) }), "key-unknown"],
 ];
 
@@ -154,6 +159,11 @@ test("an RRset from a wildcard verifies and says what has to be denied", () => {
   assert.ok(result.kind === "verified");
   const expansion = { wildcard: "*.w.example.org.", closestEncloser: "w.example.org.", nextCloser: "b.w.example.org." };
   assert.deepEqual(result.expansion, expansion);
+});
+
+test("a wildcard may stand at the apex, not above it", () => {
+  const result = verify(expanded("*.example.org", "www.example.org", "A 192.0.2.1"));
+  assert.equal(result.kind === "verified" ? result.expansion?.closestEncloser : result.kind, ZONE);
 });
 
 test("the wildcard's own records are no expansion", () => {
@@ -356,3 +366,7 @@ for (const { title, dnskey, rr, rrsig, times, signature } of PRINTED) {
     assert.equal(causeOf(verify({ ...set, rdatas: [Buffer.alloc(4)] }, [made], times[1])), "signature-invalid");
   });
 }
+
+test("a DNSKEY that is too short is malformed", () => {
+  assert.ok(isMalformed(zoneKey(ZONE, Buffer.of(1, 1, 3), TABLE)));
+});
