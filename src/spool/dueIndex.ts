@@ -9,6 +9,10 @@ type Entry = { destination: string; due: number; position: number };
 
 const PARKED = -1;
 
+/** All that is parked is looked at again after this time; between, only a few at each claim, for there may be ten thousand. */
+const RECHECK_MILLISECONDS = 100;
+const RECHECK_FEW = 64;
+
 /** How many works of a destination may be claimed now; 0 passes it over. */
 export type Room = (destination: string) => number;
 
@@ -16,6 +20,12 @@ export class DueIndex {
   readonly #entries = new Map<string, Entry>();
   readonly #heap: Entry[] = [];
   readonly #parked = new Set<Entry>();
+  readonly #recheckMilliseconds: number;
+  #recheckedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(recheckMilliseconds = RECHECK_MILLISECONDS) {
+    this.#recheckMilliseconds = recheckMilliseconds;
+  }
 
   get size(): number {
     return this.#entries.size;
@@ -53,11 +63,7 @@ export class DueIndex {
 
   /** Up to `limit` destinations that have something due at `now` and room, the one waiting longest first. */
   pick(now: number, limit: number, room: Room): readonly { destination: string; room: number }[] {
-    for (const entry of this.#parked) {
-      if (room(entry.destination) <= 0) continue;
-      this.#parked.delete(entry);
-      this.#attach(entry);
-    }
+    this.#recheck(now, room);
     const picked: { destination: string; room: number }[] = [];
     const back: Entry[] = [];
     for (let first = this.#heap[0]; first !== undefined && first.due <= now && picked.length < limit; first = this.#heap[0]) {
@@ -72,6 +78,26 @@ export class DueIndex {
     }
     for (const entry of back) this.#attach(entry);
     return picked;
+  }
+
+  /** There may be room for `destination` again: the next claim looks at it. */
+  unpark(destination: string): void {
+    const entry = this.#entries.get(destination);
+    if (entry !== undefined && this.#parked.delete(entry)) this.#attach(entry);
+  }
+
+  #recheck(now: number, room: Room): void {
+    const due = Math.abs(now - this.#recheckedAt) >= this.#recheckMilliseconds;
+    if (due) this.#recheckedAt = now;
+    let left = due ? this.#parked.size : Math.min(this.#parked.size, RECHECK_FEW);
+    for (const entry of this.#parked) {
+      if (left === 0) return;
+      left -= 1;
+      // Out and in again: to the end, behind those that are looked at next time.
+      this.#parked.delete(entry);
+      if (room(entry.destination) > 0) this.#attach(entry);
+      else this.#parked.add(entry);
+    }
   }
 
   /** The earliest due time; undefined when nothing waits. Destinations in `exclude` do not count. */

@@ -128,6 +128,7 @@ export class EmbeddedStore implements Store {
     });
     this.#claims.delete(work);
     for (const { due } of waiting) this.#due.offer(work.destination, due);
+    this.#due.unpark(work.destination);
     if (generated.length > 0) this.#announce();
   }
 
@@ -136,6 +137,7 @@ export class EmbeddedStore implements Store {
     if (claimed === undefined) return;
     this.#claims.delete(work);
     this.#due.offer(work.destination, claimed.due);
+    this.#due.unpark(work.destination);
     // Once more when the worker has heard of it: the answer to an earlier claim, on its way now, does not know it as due.
     const released = (): void => {
       this.#due.offer(work.destination, claimed.due);

@@ -41,7 +41,7 @@ export class SpoolWriter implements MessageWriter {
   #size = 0;
   #body: Body | undefined;
   #state: "writing" | "committing" | "over" = "writing";
-  #failure: unknown = new StoreError("closed", "the message is complete or abandoned");
+  #failure: unknown;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -91,7 +91,8 @@ export class SpoolWriter implements MessageWriter {
   }
 
   #requireWriting(): void {
-    if (this.#state !== "writing") throw this.#failure;
+    if (this.#state === "writing") return;
+    throw this.#failure ?? new StoreError("closed", "the message is complete or abandoned");
   }
 
   async #discard(): Promise<void> {

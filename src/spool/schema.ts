@@ -9,7 +9,7 @@ import type { DatabaseSync } from "node:sqlite";
  * attempt   what happened to each recipient so far, as long as its message is in the queue.
  * tally     one row: how many messages were never tried, tried and waiting, held; kept in the transaction that changes it.
  */
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 1;
 
 /** "dane" as a number: tells our files from other SQLite files. */
 const APPLICATION_ID = 0x64616e65;

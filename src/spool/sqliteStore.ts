@@ -21,8 +21,8 @@ export type SqliteStoreOptions = {
   disk?: Disk;
 };
 
-export const DEFAULT_INLINE_BYTES = 64 * 1024;
-export const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
+const DEFAULT_INLINE_BYTES = 64 * 1024;
+const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
 /** Opens the spool, creates it where there is none. Rejects with a StoreError whose text says what to do. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const settings: EmbeddedStoreSettings = {

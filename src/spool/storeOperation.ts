@@ -50,7 +50,7 @@ export type Question =
   | { kind: "counts" };
 
 /** Claims are memory of the worker: ending one needs no transaction. */
-export type Release = { kind: "release"; key: WorkKey };
+type Release = { kind: "release"; key: WorkKey };
 
 export type Operation = Change | Question | Release | { kind: "close" };
 

@@ -23,7 +23,7 @@ function error(reason: string): AddressCommandError {
 }
 
 /** A command line as text; undefined when it is not UTF-8. */
-export function commandText(line: Buffer): string | undefined {
+function commandText(line: Buffer): string | undefined {
   try {
     return strictUtf8.decode(line);
   } catch (problem) {

@@ -24,9 +24,9 @@ export type Received = { kind: "more"; written?: Promise<void> } | { kind: "over
 export type IntakeResult = { kind: "stored"; envelope: Envelope } | { kind: "rejected"; rejection: Rejection; error?: unknown };
 
 /** A header section that is larger is refused: it is held in memory until it ends. */
-export const MAX_HEADER_BYTES = 256 * 1024;
+const MAX_HEADER_BYTES = 256 * 1024;
 /** Received fields before a loop is assumed. RFC 5321 §6.3 would allow 100 and more; mail of applications has passed few hosts, as in Postfix 50 are enough. */
-export const MAX_RECEIVED_FIELDS = 50;
+const MAX_RECEIVED_FIELDS = 50;
 
 const FAULT_TEXT: Record<ContentFault["kind"], string> = {
   "bare-cr": "has a CR that is not part of CRLF",

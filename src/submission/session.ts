@@ -61,6 +61,7 @@ export class SubmissionSession extends SMTPConnection {
 
   terminate(): void {
     if (!this._closing) this.#refuse(SHUTDOWN);
+    this._socket.uncork();
     this._socket.destroy();
   }
 
@@ -71,6 +72,16 @@ export class SubmissionSession extends SMTPConnection {
       const rejection: Rejection = { reason: "protocol", code, status: code < 500 ? "4.5.0" : "5.5.0", text };
       this.#options.onEvent({ kind: "rejected", rejection, client: this.remoteAddress });
     }
+    this.#say(code, data, context);
+  }
+
+  /** The replies to commands that came together leave together (RFC 2920 §3.2 (2)). */
+  #say(code: number, data?: string | string[] | null, context?: string | false): void {
+    const socket = this._socket;
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    }
     super.send(code, data, context);
   }
 
@@ -79,7 +90,7 @@ export class SubmissionSession extends SMTPConnection {
     this.#options.onEvent({ kind: "rejected", rejection, client: this.remoteAddress, ...cause });
     // RFC 5321 §4.2.2: 421 names the server.
     const name = rejection.code === 421 ? `${this.#options.hostname} ` : "";
-    super.send(rejection.code, `${rejection.status} ${name}${rejection.text}`, false);
+    this.#say(rejection.code, `${rejection.status} ${name}${rejection.text}`, false);
   }
 
   override _createParser(): MailDataParser {
@@ -165,7 +176,7 @@ export class SubmissionSession extends SMTPConnection {
 
   #reply(reply: Reply): void {
     if (reply.kind === "rejected") this.#refuse(reply.rejection);
-    else super.send(reply.code, reply.text, false);
+    else this.#say(reply.code, reply.text, false);
   }
 
   #arrival({ smtpUtf8 }: Transaction): Arrival {
@@ -212,7 +223,7 @@ export class SubmissionSession extends SMTPConnection {
     } else {
       const helo = String(this.hostNameAppearsAs);
       this.#options.onEvent({ kind: "accepted", envelope: result.envelope, recipients, client, helo });
-      super.send(250, `2.0.0 queued as ${result.envelope.id}`, false);
+      this.#say(250, `2.0.0 queued as ${result.envelope.id}`, false);
     }
     this._handlerPending = false;
     this._unrecognizedCommands = 0;

@@ -10,7 +10,7 @@ function names(picked: readonly { destination: string }[]): string[] {
 }
 
 function indexOf(entries: Record<string, number>): DueIndex {
-  const index = new DueIndex();
+  const index = new DueIndex(0);
   for (const [destination, due] of Object.entries(entries)) index.set(destination, due);
   return index;
 }
@@ -60,6 +60,24 @@ test("what is parked still counts for the next due time, and can be changed or r
   assert.deepEqual(names(index.pick(9, 10, everywhere)), ["a"]);
 });
 
+test("of many that are parked only a few are looked at for each claim, all of them after a while, and one at once when it is named", () => {
+  const index = new DueIndex(100);
+  for (let i = 0; i < 1000; i += 1) index.set(`d${i}`, i);
+  let looks = 0;
+  const room = (open: string) => (destination: string) => {
+    looks += 1;
+    return destination === open ? 1 : 0;
+  };
+  assert.deepEqual(index.pick(5000, 10, room("none")), []);
+  looks = 0;
+  assert.deepEqual(index.pick(5001, 10, room("d999")), []);
+  assert.equal(looks, 64);
+  index.unpark("d999");
+  assert.deepEqual(names(index.pick(5002, 10, room("d999"))), ["d999"]);
+  assert.deepEqual(index.pick(5003, 10, room("d500")), []);
+  assert.deepEqual(names(index.pick(5100, 10, room("d500"))), ["d500"]);
+});
+
 test("as a list that is sorted at each question would say", () => {
   const destination = fc.constantFrom("a", "b", "c", "d", "e", "f");
   const due = fc.integer({ min: 0, max: 20 });
@@ -75,7 +93,7 @@ test("as a list that is sorted at each question would say", () => {
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const index = new DueIndex();
+      const index = new DueIndex(0);
       const model = new Map<string, number>();
       for (const one of steps) {
         if (one.kind === "set") {
