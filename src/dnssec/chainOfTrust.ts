@@ -125,7 +125,7 @@ const FAILURE_TTL_SECONDS = 5;
 function distrusted(distrust: Distrust, text: string): Trust {
   const [first] = distrust.reasons;
   const ttlSeconds = distrust.kind === "bogus" ? DISTRUST_TTL_SECONDS : FAILURE_TTL_SECONDS;
-  return { kind: distrust.kind, reasons: [{ code: first.code, text }, ...distrust.reasons], ttlSeconds };
+  return { kind: distrust.kind, reasons: [{ code: first.code, text }, ...distrust.reasons], fault: "zone", ttlSeconds };
 }
 
 function isSupported(zone: DomainName, rdata: Buffer, rules: Rules): boolean {

@@ -4,7 +4,7 @@ import type { DomainName } from "../dns/name.ts";
 import type { AlgorithmTable } from "./algorithm.ts";
 import type { Nsec3IterationLimits } from "./nsec3.ts";
 import type { ZoneKey } from "./rrsig.ts";
-import type { Reason, ReasonChain } from "./securityStatus.ts";
+import type { ReasonChain } from "./securityStatus.ts";
 
 /**
  * Evidence first, judgement after. A judgement is a generator without I/O: it yields what it still needs to know, is resumed with it, and
@@ -20,8 +20,8 @@ export type SecureZone = { name: DomainName; keys: readonly ZoneKey[] };
 /** How long, in seconds, what was proved holds: the least TTL of the records it rests on, never beyond their signatures. */
 type Lasting = { ttlSeconds: number };
 
-/** A judgement that found no usable answer. */
-export type Distrust = { kind: "bogus" | "indeterminate"; reasons: ReasonChain };
+/** A judgement that found no usable answer. `fault`: in the message, of which another server may have a better one, or in a zone above. */
+export type Distrust = { kind: "bogus" | "indeterminate"; reasons: ReasonChain; fault: "message" | "zone" };
 
 export type Trust =
   /** The name is the apex of a zone with authenticated keys. */
@@ -89,7 +89,7 @@ export function* judgeMessage<T extends { kind: string }>(
     const judged = yield* judge(evidence.message);
     if (!isDistrust(judged)) return judged;
     distrust = judged;
-    if (evidence.from === undefined || avoid.has(evidence.from)) return distrust;
+    if (judged.fault === "zone" || evidence.from === undefined || avoid.has(evidence.from)) return distrust;
     avoid.add(evidence.from);
   }
   return distrust ?? indeterminate({ code: "lookup-failed", text: "nobody answered" });
@@ -106,14 +106,9 @@ export function isDistrust<T extends { kind: string }>(judged: T | Distrust): ju
 }
 
 export function bogus(...reasons: ReasonChain): Distrust {
-  return { kind: "bogus", reasons };
+  return { kind: "bogus", reasons, fault: "message" };
 }
 
 export function indeterminate(...reasons: ReasonChain): Distrust {
-  return { kind: "indeterminate", reasons };
-}
-
-/** `reason` put before what it follows from. */
-export function because(reason: Reason, inner: ReasonChain): ReasonChain {
-  return [reason, ...inner];
+  return { kind: "indeterminate", reasons, fault: "message" };
 }

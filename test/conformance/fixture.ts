@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /** The files of the DNSSEC and resolver conformance set, as their README describes them. */
@@ -59,8 +59,9 @@ export type Fixture = {
   forwardZones?: readonly { zone: string; addresses: readonly string[] }[];
 };
 
-/** Every fixture below `directory`, in order of path. */
+/** Every fixture below `directory`, in order of path; or the one that is the file of this name. */
 export function readFixtures(directory: string): Fixture[] {
+  if (statSync(directory).isFile()) return [JSON.parse(readFileSync(directory, "utf8")) as Fixture];
   const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".json"));
   return paths.sort().map((path) => JSON.parse(readFileSync(join(directory, path), "utf8")) as Fixture);
 }

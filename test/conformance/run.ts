@@ -1,10 +1,13 @@
+import { existsSync } from "node:fs";
 import { playDnssec, type Tally } from "./dnssec.ts";
 
 /** `npm run conformance -- dnssec [DIR]` and `npm run conformance -- dane FILE`. */
 const DEFAULT_DNSSEC = "../shared/conformance/dnssec";
 
 async function play(kind: string | undefined, path: string | undefined): Promise<Tally | string> {
-  if (kind === "dnssec") return await playDnssec(path ?? DEFAULT_DNSSEC, (line) => console.log(line));
+  const file = path ?? DEFAULT_DNSSEC;
+  if ((kind === "dnssec" || kind === "dane") && !existsSync(file)) return `${file} does not exist`;
+  if (kind === "dnssec") return await playDnssec(file, (line) => console.log(line));
   if (kind === "dane" && path !== undefined) return await (await import("./dane.ts")).playDane(path);
   return "usage: npm run conformance -- dnssec [DIR] | dane FILE";
 }

@@ -1,11 +1,22 @@
 import { RR_TYPE } from "../../../src/dns/message.ts";
 import { name } from "../../../src/dns/name.ts";
-import { signingKey } from "../../fake/signer.ts";
+import { signingKey, signRrset } from "../../fake/signer.ts";
+import { FAKE_WINDOW } from "../../fake/zone.ts";
 import { type OwnCase, signedTree, without } from "../ownCase.ts";
 
 const SIGNED = signedTree(["example.test A 192.0.2.1", "a.b.c.example.test A 192.0.2.2"]);
 const UNSIGNED = signedTree(["example.test A 192.0.2.1", "a.b.c.example.test A 192.0.2.2"], { unsigned: true });
 const CHILD = name("example.test.");
+
+/** The answer with one more signature, by a key that is nobody's, in the name of `signer`. */
+const withStraySignature =
+  (signer: string): NonNullable<OwnCase["tamper"]> =>
+  (message, _owner, type) => {
+    const records = message.answer.filter((record) => record.type === type);
+    if (type !== RR_TYPE.A) return message;
+    const stray = signRrset(records, signingKey({ seed: "nobody" }), name(signer), FAKE_WINDOW);
+    return { ...message, answer: [stray, ...message.answer] };
+  };
 
 /** Secure and insecure delegations, and what pretends to be one. */
 export const DELEGATION: readonly OwnCase[] = [
@@ -15,6 +26,15 @@ export const DELEGATION: readonly OwnCase[] = [
     ask: ["example.test", "A"],
     expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
   },
+  ...[".", "test.", "b.c.example.test."].map(
+    (signer): OwnCase => ({
+      title: `a stray signature in the name of ${signer} beside the zone's own does no harm`,
+      zones: SIGNED,
+      tamper: withStraySignature(signer),
+      ask: ["a.b.c.example.test", "A"],
+      expect: { status: "secure", answer: "records", records: ["192.0.2.2"] },
+    }),
+  ),
   {
     title: "empty non-terminals on the way are no cuts",
     zones: SIGNED,

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { DNSKEY_FLAG, keyTagOf } from "../../../src/dns/dnssecRdata.ts";
-import { CLASS_IN, type Message, type ResourceRecord, RR_TYPE } from "../../../src/dns/message.ts";
+import { CLASS_IN, isMalformed, type Message, type ResourceRecord, RR_TYPE } from "../../../src/dns/message.ts";
 import { type DomainName, name } from "../../../src/dns/name.ts";
 import { type AlgorithmTable, algorithmTable } from "../../../src/dnssec/algorithm.ts";
-import { MAX_DENIAL_RRSETS } from "../../../src/dnssec/denial.ts";
+import { MAX_DENIAL_RRSETS, termsOf, zoneDenials } from "../../../src/dnssec/denial.ts";
+import type { Rules } from "../../../src/dnssec/evidence.ts";
+import { zoneKey } from "../../../src/dnssec/rrsig.ts";
 import type { Resolution } from "../../../src/dnssec/securityStatus.ts";
 import {
   MAX_DS_MISMATCHES,
@@ -15,12 +17,21 @@ import {
 import { anchorsOf, signedTree, validatorOf } from "../../conformance/ownCase.ts";
 import { record, uint16 } from "../../fake/dnsWire.ts";
 import { dnskeyRecord, dsRecord, nsecRecord, type SigningKey, signingKey, signRrset } from "../../fake/signer.ts";
-import { FAKE_WINDOW, type FakeDns, fakeDns, type Tamper } from "../../fake/zone.ts";
+import { FAKE_NOW, FAKE_WINDOW, type FakeDns, fakeDns, type Tamper } from "../../fake/zone.ts";
 
 /** What a zone can make a validator do is counted in operations: signature checks and digests, not time. */
 
 const ZONE = name("example.test.");
 const FLAGS = DNSKEY_FLAG.zone | DNSKEY_FLAG.secureEntryPoint;
+
+const RULES: Rules = {
+  now: FAKE_NOW,
+  anchors: new Map(),
+  insecureZones: new Set(),
+  algorithms: algorithmTable({ sha1: "insecure" }),
+  nsec3Iterations: { insecureAbove: 100, bogusAbove: 500 },
+  requireAllAlgorithms: false,
+};
 
 type Counts = { checks: number; digests: number };
 
@@ -158,6 +169,22 @@ describe("hostile answers cost a bounded number of operations", () => {
     );
     assert.equal(resolution.status, "bogus");
     assert.ok(counts.checks <= HONEST_CHECKS + MAX_DENIAL_RRSETS, `${counts.checks} checks`);
+  });
+
+  test("between the signatures of a denial the event loop may turn", () => {
+    const nsecs = Array.from({ length: 12 }, (_, i) =>
+      nsecRecord(name(`n${i}.example.test.`), name(`n${i}a.example.test.`), [RR_TYPE.A]),
+    );
+    const authority = nsecs.flatMap((one) => [one, signRrset([one], HONEST, ZONE, FAKE_WINDOW)]);
+    const key = zoneKey(ZONE, HONEST.dnskey, algorithmTable({ sha1: "insecure" }));
+    assert.ok(!isMalformed(key));
+    const judging = zoneDenials(authority, { name: ZONE, keys: [key] }, termsOf(RULES));
+    const needs: string[] = [];
+    for (let step = judging.next(); !step.done; step = judging.next({ kind: "paused" })) needs.push(step.value.kind);
+    assert.deepEqual(
+      needs,
+      nsecs.map(() => "pause"),
+    );
   });
 
   test("NSEC3 exhaustion (CVE-2023-50868): many iterations, a long name, many chains", async () => {

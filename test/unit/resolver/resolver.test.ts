@@ -201,6 +201,25 @@ describe("bounds of one look-up", () => {
     assert.equal(from, 4);
   });
 
+  test("where a zone above is at fault, other servers are not asked for the answer", async () => {
+    const { dns } = world();
+    const source: Source = {
+      ask: async (owner, type) => {
+        const answer = await dns.source.ask(owner, type);
+        if (answer.kind !== "message") return answer;
+        const broken = type === RR_TYPE.DNSKEY && owner === name("test.");
+        return {
+          ...answer,
+          message: broken ? { ...answer.message, answer: [] } : answer.message,
+          from: `server ${dns.asked.length}`,
+        };
+      },
+    };
+    const { resolver } = world({ overrides: { source } });
+    assert.equal((await resolver.resolve(name("example.test"), "MX")).status, "bogus");
+    assert.equal(dns.asked.filter((one) => one.type === RR_TYPE.MX).length, 1);
+  });
+
   test("and one good answer among them is enough", async () => {
     const { dns } = world();
     const source: Source = {
