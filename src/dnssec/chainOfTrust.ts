@@ -28,10 +28,22 @@ import { WorkBudget } from "./workBudget.ts";
 export type NameTrust = { kind: "secure"; zone: SecureZone } | { kind: "insecure"; reasons: ReasonChain } | Distrust;
 
 /**
+ * Follows the chain for an RRset or a denial of `owner` (see `zoneSideOf`) as far as its RRSIG records say: to the deepest signer that can
+ * be the zone of `owner`. Without one to `owner` itself, because unsigned records are insecure only where an unsigned zone is proved to
+ * begin. What a signer claims is a hint; the keys decide.
+ */
+export function* trustFor(owner: DomainName, signatures: readonly ResourceRecord[], rules: Rules): Judging<NameTrust> {
+  const signer = deepestSigner(owner, signatures);
+  const trust = yield* trustOf(owner, signer ?? owner, rules);
+  // Only because of a message without signatures was the chain followed below the zone: another server's may have them.
+  return signer === undefined && isDistrust(trust) ? { ...trust, fault: "message" } : trust;
+}
+
+/**
  * Follows the chain from the anchor of `owner` down to `end`, which is `owner` or above it. For a DS question, give the parent of the
  * name that is asked. The anchor is the owner's and never that of `end`, which the answer chose.
  */
-export function* trustOf(owner: DomainName, end: DomainName, rules: Rules): Judging<NameTrust> {
+function* trustOf(owner: DomainName, end: DomainName, rules: Rules): Judging<NameTrust> {
   const anchor = deepestAbove(owner, rules.anchors);
   const negative = deepestAbove(owner, rules.insecureZones);
   // RFC 7646 §1.1: a positive anchor below a negative one counts; §3: at the same name the negative one does.
@@ -64,18 +76,14 @@ export function zoneSideOf(name: DomainName, type: number): DomainName {
   return type === RR_TYPE.DS ? (parentOf(name) ?? name) : name;
 }
 
-/**
- * How far down the chain must be followed: to the deepest signer that can be the zone of `owner`. Without one to `owner` itself, because
- * unsigned records are insecure only where an unsigned zone is proved to begin. What a signer claims is a hint; the keys decide.
- */
-export function deepestSigner(owner: DomainName, signatures: readonly ResourceRecord[]): DomainName {
+function deepestSigner(owner: DomainName, signatures: readonly ResourceRecord[]): DomainName | undefined {
   let deepest: DomainName | undefined;
   for (const record of signatures) {
     const rrsig = decodeRrsig(record.rdata);
     if (isMalformed(rrsig) || !isWithin(owner, rrsig.signer)) continue;
     if (deepest === undefined || labelCount(rrsig.signer) > labelCount(deepest)) deepest = rrsig.signer;
   }
-  return deepest ?? owner;
+  return deepest;
 }
 
 function deepestAbove(name: DomainName, zones: { has(zone: DomainName): boolean }): DomainName | undefined {

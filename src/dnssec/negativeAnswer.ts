@@ -1,7 +1,7 @@
 import { isMalformed, type Message, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, isWithin } from "../dns/name.ts";
 import { decodeSoa } from "../dns/rdata.ts";
-import { deepestSigner, trustOf, zoneSideOf } from "./chainOfTrust.ts";
+import { trustFor, zoneSideOf } from "./chainOfTrust.ts";
 import { type Terms, zoneDenials } from "./denial.ts";
 import type { Denial, DsDenial } from "./denialProof.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
@@ -27,7 +27,7 @@ export function* judgeNegative(
   const claimed = message.rcode === RCODE_NXDOMAIN ? "nxdomain" : "nodata";
   const ttlLimit = negativeTtl(message, name);
   const signatures = message.authority.filter((record) => record.type === RR_TYPE.RRSIG);
-  const trust = yield* trustOf(owner, deepestSigner(owner, signatures), terms.rules);
+  const trust = yield* trustFor(owner, signatures, terms.rules);
   if (trust.kind === "insecure") return { kind: claimed, grade: insecure(trust.reasons, ttlLimit) };
   if (trust.kind !== "secure") return trust;
   const denials = yield* zoneDenials(message.authority, trust.zone, terms);

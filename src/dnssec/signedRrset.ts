@@ -2,7 +2,7 @@ import { type Message, RR_TYPE } from "../dns/message.ts";
 import { displayName } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
-import { deepestSigner, trustOf, zoneSideOf } from "./chainOfTrust.ts";
+import { trustFor, zoneSideOf } from "./chainOfTrust.ts";
 import { type Terms, zoneDenials } from "./denial.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
 import { type Grade, insecure, secure } from "./grade.ts";
@@ -11,7 +11,7 @@ import { verifyRrset } from "./rrsig.ts";
 /** The judgement of one RRset of an answer: the chain of trust to its zone, its signature, and the proof that a wildcard needs. */
 export function* judgeRrset(rrset: RRset, message: Message, terms: Terms): Judging<Grade | Distrust> {
   const owner = zoneSideOf(rrset.name, rrset.type);
-  const trust = yield* trustOf(owner, deepestSigner(owner, rrset.signatures), terms.rules);
+  const trust = yield* trustFor(owner, rrset.signatures, terms.rules);
   if (trust.kind === "insecure") return insecure(trust.reasons, rrset.ttl);
   if (trust.kind !== "secure") return trust;
   const verification = verifyRrset(rrset, trust.zone.keys, terms.rules.now, terms.budget);
