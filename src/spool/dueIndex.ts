@@ -80,6 +80,11 @@ export class DueIndex {
     return picked;
   }
 
+  /** Everything that is due after `after` is due `by` milliseconds earlier. */
+  bringForward(after: number, by: number): void {
+    for (const { destination, due } of [...this.#entries.values()]) if (due > after) this.set(destination, due - by);
+  }
+
   /** There may be room for `destination` again: the next claim looks at it. */
   unpark(destination: string): void {
     const entry = this.#entries.get(destination);

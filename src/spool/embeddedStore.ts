@@ -16,6 +16,8 @@ import type { Answer, ClaimedWork, MessageRow } from "./storeOperation.ts";
 
 /** How long a measured amount of free space is believed. */
 const SPACE_MEASURE_MILLISECONDS = 100;
+/** The wall clock has gone back when it is this much behind the monotonic one. */
+const CLOCK_JUMP_MILLISECONDS = 60_000;
 /** Between attempts to record a delivery that the disk had no room for. */
 const SETTLE_RETRY_MILLISECONDS = 1000;
 
@@ -38,6 +40,7 @@ export class EmbeddedStore implements Store {
   readonly #claims = new WeakMap<Work, ClaimedWork>();
   readonly #listeners: (() => void)[] = [];
   readonly #closing = new AbortController();
+  #clock: { now: number; monotonic: number };
   #space = { at: Number.NEGATIVE_INFINITY, free: 0 };
 
   constructor(
@@ -49,6 +52,7 @@ export class EmbeddedStore implements Store {
     this.#settings = settings;
     this.#queue = queue;
     this.#bodies = bodies;
+    this.#clock = { now: settings.clock.now(), monotonic: settings.clock.monotonic() };
     this.#newName = messageIds(settings.clock, settings.random);
     for (const entry of due) this.#due.set(entry.destination, entry.due);
   }
@@ -82,6 +86,7 @@ export class EmbeddedStore implements Store {
 
   async claim({ now, limit, exclude, room }: ClaimRequest): Promise<readonly Work[]> {
     const free = (destination: string): number => (exclude.has(destination) ? 0 : Math.min(limit, room?.(destination) ?? limit));
+    await this.#followClock();
     for (;;) {
       const picks = this.#due.pick(now, limit, free);
       if (picks.length === 0) return [];
@@ -95,6 +100,18 @@ export class EmbeddedStore implements Store {
         return work;
       });
     }
+  }
+
+  /** A clock that is set back would leave queued mail waiting until it catches up: its due times go back with it. */
+  async #followClock(): Promise<void> {
+    const now = this.#settings.clock.now();
+    const monotonic = this.#settings.clock.monotonic();
+    const expected = this.#clock.now + (monotonic - this.#clock.monotonic);
+    this.#clock = { now, monotonic };
+    const by = expected - now;
+    if (by < CLOCK_JUMP_MILLISECONDS) return;
+    this.#require(await this.#queue.submit({ kind: "bring-forward", after: now, by }), "done");
+    this.#due.bringForward(now, by);
   }
 
   async *content(id: MessageId): AsyncGenerator<Buffer> {

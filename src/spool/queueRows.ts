@@ -24,7 +24,9 @@ function waitingRecipient(recipient: RecipientRequest, index: number, due: numbe
 
 /** The recipients of a claimed work that are due, as the delivery sees them. */
 export function workOf(claimed: ClaimedWork, now: number): Work {
-  const due = claimed.recipients.filter((recipient) => recipient.due <= now).map(queuedRecipient);
+  // The clock may have gone back between the claim and now.
+  const latest = Math.max(now, claimed.due);
+  const due = claimed.recipients.filter((recipient) => recipient.due <= latest).map(queuedRecipient);
   const [first, ...rest] = due;
   if (first === undefined) throw new Error(`claimed work of message ${claimed.envelope.id} has no recipient that is due`);
   const { content } = claimed;

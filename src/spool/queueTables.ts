@@ -74,6 +74,9 @@ export class QueueTables {
           for (const message of change.generated) this.#insert(message, tally);
           files.push(...this.#settle(change, tally));
           break;
+        case "bring-forward":
+          this.bringForward(change.after, change.by, Number.MAX_SAFE_INTEGER);
+          break;
         case "probe":
           this.#statements.probe.run();
           break;
@@ -83,6 +86,11 @@ export class QueueTables {
     }
     if (tally.incoming !== 0 || tally.deferred !== 0) this.#statements.tally.run(tally.incoming, tally.deferred);
     return files;
+  }
+
+  /** Whatever is due after `after` becomes due `by` milliseconds earlier, and not later than `latest`. */
+  bringForward(after: number, by: number, latest: number): void {
+    this.#statements.bringForward.run(after, by, latest);
   }
 
   #insert(message: MessageRow, tally: TallyChange): void {
@@ -213,6 +221,9 @@ function prepareStatements(database: DatabaseSync) {
     insertWork: prepare("INSERT INTO work (message, destination, due, recipients) VALUES (?, ?, ?, ?)"),
     updateWork: prepare("UPDATE work SET due = ?, recipients = ? WHERE message = ? AND destination = ?"),
     deleteWork: prepare("DELETE FROM work WHERE message = ? AND destination = ?"),
+    bringForward: prepare(`UPDATE work SET due = min(due - ?2, ?3), recipients = (
+        SELECT json_group_array(json_set(value, '$.due', min(value ->> '$.due' - ?2, ?3))) FROM json_each(recipients)
+      ) WHERE due > ?1`),
     anyWork: prepare("SELECT 1 FROM work WHERE message = ? LIMIT 1"),
     deleteMessage: prepare("DELETE FROM message WHERE seq = ? RETURNING file"),
     insertAttempt: prepare("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),

@@ -16,12 +16,15 @@ export type SqliteStoreOptions = {
   inlineBytes?: number;
   /** New mail is refused while less than this is free, so that what happens to queued mail can still be recorded. */
   reserveBytes?: number;
+  /** No retry waits longer than this; at the start, what would wait longer is due at once (the clock was wrong when it was stored). */
+  maximumWaitSeconds?: number;
   clock?: Clock;
   random?: Random;
   disk?: Disk;
 };
 
 const DEFAULT_INLINE_BYTES = 64 * 1024;
+const DEFAULT_MAXIMUM_WAIT_SECONDS = 24 * 3600;
 const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
 /** Opens the spool, creates it where there is none. Rejects with a StoreError whose text says what to do. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
@@ -46,7 +49,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const reason = `${directory} is on ${unsafe}: locks and fsync of network file systems do not keep a queue safe; use a local disk, or a PostgreSQL spool`;
     throw new StoreError("io", reason);
   }
-  const { queue, opened } = await OperationQueue.open({ database: join(directory, "queue.db"), bodies: bodies.directory });
+  const now = settings.clock.now();
+  const latestDue = now + 1000 * (options.maximumWaitSeconds ?? DEFAULT_MAXIMUM_WAIT_SECONDS);
+  const database = join(directory, "queue.db");
+  const { queue, opened } = await OperationQueue.open({ database, bodies: bodies.directory, now, latestDue });
   if (opened.kind !== "opened") {
     await queue.terminate();
     throw openingError(opened, directory);

@@ -13,7 +13,8 @@ import type { Answer, Change, Opened, Operation, Question, WorkerSettings } from
  * returned; while it runs, the next batch gathers on the other side.
  */
 function isChange(operation: Operation): operation is Change {
-  return operation.kind === "store" || operation.kind === "settle" || operation.kind === "probe";
+  const { kind } = operation;
+  return kind === "store" || kind === "settle" || kind === "bring-forward" || kind === "probe";
 }
 
 class Queue {
@@ -40,6 +41,12 @@ class Queue {
     for (const file of readdirSync(this.#settings.bodies)) {
       if (!this.#tables.hasFile(file)) unlinkSync(join(this.#settings.bodies, file));
     }
+  }
+
+  /** After a restart nobody knows how far the clock was ahead: what waits too long is due now. */
+  boundWaits(): void {
+    const { now, latestDue } = this.#settings;
+    this.#tables.bringForward(latestDue, 0, now);
   }
 
   run(batch: readonly Operation[]): readonly Answer[] {
@@ -142,6 +149,7 @@ function open(settings: WorkerSettings): { opened: Opened; queue?: Queue } {
     }
     const queue = new Queue(database, settings);
     queue.sweepOrphans();
+    queue.boundWaits();
     return { opened: { kind: "opened", due: queue.destinations() }, queue };
   } catch (error) {
     return { opened: isLocked(error) ? { kind: "locked" } : failureOf(error, directory) };

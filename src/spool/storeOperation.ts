@@ -41,6 +41,8 @@ export type Change =
       attempts: readonly AttemptRow[];
       generated: readonly MessageRow[];
     }
+  /** The clock went back: what waits beyond `after` is due `by` milliseconds earlier. */
+  | { kind: "bring-forward"; after: number; by: number }
   /** A write that changes nothing of the queue: whether one is possible. */
   | { kind: "probe" };
 
@@ -80,4 +82,5 @@ export type Opened =
   | { kind: "refused" | "damaged"; reason: string }
   | Failure;
 
-export type WorkerSettings = { database: string; bodies: string };
+/** Works that are due later than `latestDue` are the trace of a clock that was ahead; they become due at `now`. */
+export type WorkerSettings = { database: string; bodies: string; now: number; latestDue: number };
