@@ -162,9 +162,6 @@ function* judgeDelegation(message: Message, name: DomainName, parent: SecureZone
 function judgeDsSet(dsSet: RRset, parent: SecureZone, { rules, budget }: Terms): Delegation | Distrust {
   const verification = verifyRrset(dsSet, parent.keys, rules.now, budget);
   if (verification.kind === "failed") return bogus(...verification.reasons);
-  if (verification.expansion !== undefined) {
-    return bogus({ code: "wildcard-unproved", text: `the DS records of ${displayName(dsSet.name)} come from a wildcard` });
-  }
   const ds = dsSet.rdatas.map(decodeDs).flatMap((one) => (isMalformed(one) ? [] : [one]));
   return { kind: "signed", ds, ttlSeconds: verification.rrset.ttl };
 }

@@ -2,7 +2,7 @@ import type { Ds } from "../dns/dnssecRdata.ts";
 import { type DomainName, displayName, nameToWire } from "../dns/name.ts";
 import type { RRset } from "../dns/rrset.ts";
 import type { AlgorithmTable } from "./algorithm.ts";
-import { mayVerify, verifyRrset, type ZoneKey } from "./rrsig.ts";
+import { verifyRrset, type ZoneKey } from "./rrsig.ts";
 import type { Reason, ReasonChain } from "./securityStatus.ts";
 import type { WorkBudget } from "./workBudget.ts";
 
@@ -41,7 +41,7 @@ type Authentication = { kind: "authenticated"; rrset: RRset } | { kind: "failed"
  */
 export function authenticateKeys(dnskeys: RRset, keys: readonly ZoneKey[], vouchers: Vouchers, terms: Terms): Authentication {
   const causes: Reason[] = [];
-  const entries = new Set(keys.filter((key) => mayVerify(key) && vouchers.keys.some((rdata) => rdata.equals(key.rdata))));
+  const entries = new Set(keys.filter((key) => vouchers.keys.some((rdata) => rdata.equals(key.rdata))));
   for (const ds of vouchers.ds) {
     const entry = entryKey(ds, keys, terms, causes);
     if (entry !== undefined) entries.add(entry);
@@ -64,7 +64,7 @@ export function authenticateKeys(dnskeys: RRset, keys: readonly ZoneKey[], vouch
 /** The key that `ds` is the digest of; what was found instead goes to `causes`. */
 function entryKey(ds: Ds, keys: readonly ZoneKey[], terms: Terms, causes: Reason[]): ZoneKey | undefined {
   const what = `the DS record for key ${ds.keyTag} (algorithm ${ds.algorithm})`;
-  const candidates = keys.filter((key) => key.keyTag === ds.keyTag && key.algorithm === ds.algorithm && mayVerify(key));
+  const candidates = keys.filter((key) => key.keyTag === ds.keyTag && key.algorithm === ds.algorithm);
   if (candidates.length === 0) causes.push({ code: "ds-mismatch", text: `${what} has no DNSKEY` });
   for (const key of candidates) {
     if (terms.budget.exhausted !== undefined) return undefined;

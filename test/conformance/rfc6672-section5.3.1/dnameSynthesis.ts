@@ -20,6 +20,23 @@ export const DNAME_SYNTHESIS: readonly OwnCase[] = [
     expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
   },
   {
+    title: "a DNAME does not redirect its own owner",
+    zones: ZONES,
+    ask: ["old.example.test", "DNAME"],
+    expect: { status: "secure", answer: "records", records: ["new.example.test."] },
+  },
+  {
+    title: "nor its other types",
+    zones: ZONES,
+    ask: ["old.example.test", "A"],
+    tamper: (message, owner, type, dns) => {
+      // A server that shows the DNAME where there is nothing else to show.
+      const dname = dns.zone("example.test.").signed(owner, RR_TYPE.DNAME);
+      return type === RR_TYPE.A && owner === name("old.example.test.") ? { ...message, answer: dname } : message;
+    },
+    expect: { status: "secure", answer: "nodata" },
+  },
+  {
     title: "the CNAME may be missing",
     zones: ZONES,
     tamper: (message) => without(message, RR_TYPE.CNAME),
