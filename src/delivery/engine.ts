@@ -74,14 +74,15 @@ export class DeliveryEngine {
   constructor(options: DeliveryOptions) {
     const { settings, store, clock } = options;
     this.#options = options;
-    this.#pool = new ConnectionPool({ clock });
+    const { maxConnections, maxConnectionsPerDestination } = settings;
+    this.#pool = new ConnectionPool({ clock, maxConnections, maxConnectionsPerKey: maxConnectionsPerDestination });
     this.#context = this.#contextOf(settings);
     this.#scheduler = new Scheduler({
       store,
       clock,
       run: (work) => this.#run(work),
-      maxConnections: settings.maxConnections,
-      maxConnectionsPerDestination: settings.maxConnectionsPerDestination,
+      maxConnections,
+      maxConnectionsPerDestination,
       onError: (error) => options.onEvent({ kind: "trouble", error }),
     });
   }

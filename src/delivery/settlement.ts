@@ -5,7 +5,8 @@ import type { RecipientOutcome } from "./ledger.ts";
 
 /** What a sender is told about some of the recipients (RFC 3464 §2.3.3). */
 export type Notice = { action: "failed" | "delayed" | "relayed"; recipients: readonly NoticeRecipient[] };
-export type NoticeRecipient = { request: QueuedRecipient; outcome: Outcome };
+/** `host`: the one that took the message (RFC 3461 §6.3 (h)). */
+export type NoticeRecipient = { request: QueuedRecipient; outcome: Outcome; host?: string };
 
 /** What an attempt leads to: what the store records, and what the sender hears. `final` is each recipient's outcome after the lifetime had its say. */
 export type Settlement = { settled: readonly Settled[]; notices: readonly Notice[]; final: readonly RecipientOutcome[] };
@@ -25,7 +26,10 @@ export function settlementOf(work: Work, outcomes: readonly RecipientOutcome[], 
     const step = nextStep(work, entry, context);
     settled.push(step.settled);
     final.push({ ...entry, outcome: step.settled.outcome });
-    if (step.tell !== "nothing") told[step.tell].push({ request: recipient, outcome: step.settled.outcome });
+    if (step.tell !== "nothing") {
+      const { host } = entry.trace;
+      told[step.tell].push({ request: recipient, outcome: step.settled.outcome, ...(host === undefined ? {} : { host }) });
+    }
   }
   const notices = (["failed", "delayed", "relayed"] as const)
     .filter((action) => told[action].length > 0)
