@@ -28,6 +28,8 @@ test("DNSKEY with the key tag of RFC 4034 §5.4", () => {
 test("key tags of an odd number of octets, and of algorithm 1 (RFC 4034 appendix B)", () => {
   assert.equal(keyTagOf(hex("0100 03 08 01")), 0x0100 + 0x0308 + 0x0100);
   assert.equal(keyTagOf(hex("0100 03 01 aabb 1234 56")), 0x1234);
+  assert.equal(keyTagOf(hex("0100 03 01 1234 56")), 0x1234);
+  assert.equal(keyTagOf(hex("0100 03 01 1234")), 0x0100 + 0x0301 + 0x1234);
   assert.equal(keyTagOf(hex("ffff ffff")), 0xffff);
   assert.equal(keyTagOf(Buffer.alloc(0)), 0);
 });

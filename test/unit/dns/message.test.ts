@@ -75,6 +75,12 @@ for (const [title, octets, reason] of MALFORMED) {
   });
 }
 
+test("a message of 65535 octets decodes", () => {
+  const octets = answer("ff00", "00".repeat(65_535 - 12 - 11));
+  assert.equal(octets.length, 65_535);
+  assert.ok(!isMalformed(decodeMessage(octets)));
+});
+
 test("the number of records is capped before they are read", () => {
   const root = wire("00 ff00 0001 00000000 0000");
   const of = (count: number): Buffer =>

@@ -36,7 +36,10 @@ test("RRSIG records go to the set they cover, once", () => {
   const [overA, overAaaa] = [a, aaaa].map((set) => signRrset(set, key, org, FAKE_WINDOW));
   assert.ok(overA !== undefined && overAaaa !== undefined);
   const otherOwner = { ...overA, name: name("b.org") };
-  const sets = rrsetsOf([overA, ...a, ...aaaa, overAaaa, overAaaa, otherOwner]);
+  const otherClass = { ...overA, class: 3, rdata: Buffer.concat([overA.rdata, Buffer.of(0)]) };
+  const otherType = { ...overA, type: 0xff00 };
+  const sets = rrsetsOf([overA, ...a, ...aaaa, overAaaa, overAaaa, otherOwner, otherClass]);
+  assert.equal(rrsetsOf([...a, otherType])[0]?.signatures.length, 0);
   assert.deepEqual(
     sets.map((set) => [set.type, set.signatures]),
     [

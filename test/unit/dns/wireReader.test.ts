@@ -79,6 +79,20 @@ for (const [jumps, accepted] of [
   });
 }
 
+test("pointers to different names give different names, also the second time", () => {
+  const reader = new WireReader(
+    Buffer.from(`${"00".repeat(FIRST_NAME)}016100 016200 c00c c00f c00c c00f`.replaceAll(" ", ""), "hex"),
+    FIRST_NAME,
+  );
+  reader.octets(FIRST_NAME);
+  assert.deepEqual(
+    Array.from({ length: 6 }, () => reader.name()),
+    ["a.", "b.", "a.", "b.", "a.", "b."],
+  );
+  reader.finish();
+  assert.equal(reader.failure, undefined);
+});
+
 test("without compression a pointer is refused", () => {
   const reader = new WireReader(Buffer.from("016100c000", "hex"));
   assert.equal(reader.name(), "a.");
