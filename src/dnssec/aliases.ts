@@ -19,7 +19,7 @@ export type AliasClaim =
 /** What `answer` says that `name` is an alias of; not yet validated. */
 export function aliasOf(name: DomainName, answer: readonly RRset[]): AliasClaim {
   const cname = answer.find((rrset) => rrset.type === RR_TYPE.CNAME && rrset.name === name);
-  const dname = closestDname(name, answer);
+  const dname = dnameAbove(name, answer);
   if (cname !== undefined && (cname.signatures.length > 0 || dname === undefined)) return throughCname(cname);
   if (dname === undefined) return { kind: "none" };
   const claim = throughDname(name, dname);
@@ -30,10 +30,9 @@ export function aliasOf(name: DomainName, answer: readonly RRset[]): AliasClaim 
   return bogus({ code: "dname-synthesis", text });
 }
 
-/** The DNAME whose owner is nearest above `name`; a DNAME does not redirect its own owner (RFC 6672 §2.3). */
-function closestDname(name: DomainName, answer: readonly RRset[]): RRset | undefined {
-  const above = answer.filter((rrset) => rrset.type === RR_TYPE.DNAME && rrset.name !== name && isWithin(name, rrset.name));
-  return above.sort((a, b) => labelCount(b.name) - labelCount(a.name))[0];
+/** A DNAME does not redirect its own owner (RFC 6672 §2.3). Below it there is nothing (§2.4), so above a name there is one at most. */
+function dnameAbove(name: DomainName, answer: readonly RRset[]): RRset | undefined {
+  return answer.find((rrset) => rrset.type === RR_TYPE.DNAME && rrset.name !== name && isWithin(name, rrset.name));
 }
 
 function onlyTarget(rrset: RRset): DomainName | Distrust {

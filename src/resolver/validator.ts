@@ -16,6 +16,17 @@ import { Verifier } from "./verifier.ts";
 export const NSEC3_ITERATIONS: Nsec3IterationLimits = { insecureAbove: 100, bogusAbove: 500 };
 /** Questions that one look-up may cause: alias targets with a hundred labels would otherwise cost a hundred DS questions each. */
 export const MAX_QUESTIONS = 120;
+/** DS and DNSKEY. */
+const QUESTIONS_PER_ZONE = 2;
+/** Both, with what is asked of other servers when an answer does not validate. */
+const MAX_QUESTIONS_PER_ZONE = 8;
+const TOO_MANY = `more than ${MAX_QUESTIONS} questions would be needed`;
+const TOO_MANY_QUESTIONS: Trust = {
+  kind: "indeterminate",
+  reasons: [{ code: "work-limit", text: TOO_MANY }],
+  fault: "message",
+  ttlSeconds: 0,
+};
 
 export type ValidatorOptions = {
   source: Source;
@@ -81,7 +92,7 @@ export class Validator {
 
   async #provide(needed: Exclude<Needed, { kind: "pause" }>, rules: Rules, questions: { left: number }): Promise<Evidence> {
     if (needed.kind === "message") {
-      if (questions.left <= 0) return { kind: "failed", reason: `more than ${MAX_QUESTIONS} questions would be needed` };
+      if (questions.left <= 0) return { kind: "failed", reason: TOO_MANY };
       questions.left -= 1;
       const { name, type, avoid } = needed;
       if (avoid.size > 0) return await this.#options.source.ask(name, type, { avoid });
@@ -90,9 +101,13 @@ export class Validator {
     const key = `${needed.kind} ${needed.name}`;
     const known = this.#trust.get(key);
     if (known !== undefined) return { kind: "trust", trust: known.value };
+    if (questions.left <= 0) return { kind: "trust", trust: TOO_MANY_QUESTIONS };
+    questions.left -= QUESTIONS_PER_ZONE;
     const judging = () => (needed.kind === "cut" ? judgeCut(needed.name, needed.parent, rules) : judgeAnchor(needed.name, rules));
     return await this.#flight(key, async () => {
-      const trust = await this.#verifier.run(judging(), (inner) => this.#provide(inner, rules, questions));
+      // With questions of its own: what is remembered for all must not depend on what one look-up had left.
+      const own = { left: MAX_QUESTIONS_PER_ZONE };
+      const trust = await this.#verifier.run(judging(), (inner) => this.#provide(inner, rules, own));
       this.#trust.set(key, trust, trust.ttlSeconds);
       return { kind: "trust", trust };
     });

@@ -8,6 +8,10 @@ const ZONES = signedTree([
   "alias.example.test CNAME mail.new.example.test",
   "loop.example.test CNAME pool.example.test",
   "pool.example.test CNAME loop.example.test",
+  "two.example.test CNAME mail.new.example.test",
+  "two.example.test CNAME alias.example.test",
+  ...Array.from({ length: 14 }, (_, i) => `hop${i}.example.test CNAME hop${i + 1}.example.test`),
+  "hop14.example.test A 192.0.2.1",
 ]);
 const ASK = ["mail.old.example.test", "A"] as const;
 
@@ -69,6 +73,34 @@ export const DNAME_SYNTHESIS: readonly OwnCase[] = [
       return cut ? { ...message, answer: message.answer.filter((record) => record.name === owner) } : message;
     },
     ask: ["alias.example.test", "A"],
+    expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
+  },
+  {
+    title: "an insecure first hop makes the whole insecure, also when the rest is asked for",
+    zones: [...ZONES, { name: "plain.test.", unsigned: true, records: ["www.plain.test CNAME mail.new.example.test"] }],
+    tamper: (message, owner, type) => {
+      const cut = type === RR_TYPE.A && owner === name("www.plain.test.");
+      return cut ? { ...message, answer: message.answer.filter((record) => record.name === owner) } : message;
+    },
+    ask: ["www.plain.test", "A"],
+    expect: { status: "insecure", answer: "records", records: ["192.0.2.1"], reason: "no-ds" },
+  },
+  {
+    title: "two CNAME records at one name are bogus, signed or not",
+    zones: ZONES,
+    ask: ["two.example.test", "A"],
+    expect: { status: "bogus", reason: "malformed" },
+  },
+  {
+    title: "a chain longer than the limit decides nothing",
+    zones: ZONES,
+    ask: ["hop0.example.test", "A"],
+    expect: { status: "indeterminate", reason: "alias-loop" },
+  },
+  {
+    title: "a chain as long as the limit is followed",
+    zones: ZONES,
+    ask: ["hop2.example.test", "A"],
     expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
   },
   {

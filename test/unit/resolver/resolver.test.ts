@@ -7,7 +7,8 @@ import { reasonText } from "../../../src/dnssec/securityStatus.ts";
 import { createResolver, type ResolverOptions, type Verdict } from "../../../src/resolver/resolver.ts";
 import type { Source } from "../../../src/resolver/source.ts";
 import { anchorsOf, signedTree } from "../../conformance/ownCase.ts";
-import { FAKE_NOW, type FakeDns, fakeDns, type Tamper, type ZoneDefinition } from "../../fake/zone.ts";
+import { signingKey, signRrset } from "../../fake/signer.ts";
+import { FAKE_NOW, FAKE_WINDOW, type FakeDns, fakeDns, type Tamper, type ZoneDefinition } from "../../fake/zone.ts";
 
 const RECORDS = [
   "example.test 600 MX 10 mail.example.test",
@@ -182,7 +183,28 @@ describe("bounds of one look-up", () => {
     const { resolver, asked } = world({ zones, tamper });
     const resolution = await resolver.resolve(name("start.example.test"), "A");
     assert.ok(resolution.status === "bogus" || resolution.status === "indeterminate");
-    assert.ok(asked().length <= 121, `${asked().length} questions`);
+    assert.ok(asked().length <= 120, `${asked().length} questions`);
+  });
+
+  test("and what one look-up could not afford is not remembered for others", async () => {
+    const stray = signingKey({ seed: "nobody" });
+    for (let labels = 30; labels <= 60; labels += 1) {
+      const deep = `n.${"a.".repeat(labels)}example.test`;
+      const zones = [
+        ...signedTree([`${deep} CNAME www.victim.test`]),
+        { name: "victim.test.", unsigned: true, records: ["www.victim.test A 192.0.2.5"] },
+      ];
+      // A signature that claims a zone at the name itself: every label down to it is asked for a cut.
+      const tamper: Tamper = (message, owner) => {
+        const alias = message.answer.filter((one) => one.type === RR_TYPE.CNAME && one.name === owner);
+        return alias.length === 0
+          ? message
+          : { ...message, answer: [...message.answer, signRrset(alias, stray, owner, FAKE_WINDOW)] };
+      };
+      const { resolver } = world({ zones, tamper });
+      await resolver.resolve(name(deep), "A");
+      assert.equal((await resolver.resolve(name("www.victim.test"), "A")).status, "insecure", `after ${labels} labels`);
+    }
   });
 
   test("an answer that does not validate is asked of other servers, a few times", async () => {
