@@ -76,6 +76,22 @@ export const DNAME_SYNTHESIS: readonly OwnCase[] = [
     expect: { status: "secure", answer: "records", records: ["192.0.2.1"] },
   },
   {
+    title: "a denial at the end of a chain that lacks its proof is asked for itself",
+    zones: signedTree(["alias.example.test CNAME gone.example.test"]),
+    tamper: (message, owner, type) => {
+      return type === RR_TYPE.A && owner === name("alias.example.test.") ? without(message, RR_TYPE.NSEC) : message;
+    },
+    ask: ["alias.example.test", "A"],
+    expect: { status: "secure", answer: "nxdomain" },
+  },
+  {
+    title: "and is bogus when the proof is not there either",
+    zones: signedTree(["alias.example.test CNAME gone.example.test"]),
+    tamper: (message, _owner, type) => (type === RR_TYPE.A ? without(message, RR_TYPE.NSEC) : message),
+    ask: ["alias.example.test", "A"],
+    expect: { status: "bogus" },
+  },
+  {
     title: "an insecure first hop makes the whole insecure, also when the rest is asked for",
     zones: [...ZONES, { name: "plain.test.", unsigned: true, records: ["www.plain.test CNAME mail.new.example.test"] }],
     tamper: (message, owner, type) => {

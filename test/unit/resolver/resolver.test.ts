@@ -196,10 +196,9 @@ describe("bounds of one look-up", () => {
       ];
       // A signature that claims a zone at the name itself: every label down to it is asked for a cut.
       const tamper: Tamper = (message, owner) => {
-        const alias = message.answer.filter((one) => one.type === RR_TYPE.CNAME && one.name === owner);
-        return alias.length === 0
-          ? message
-          : { ...message, answer: [...message.answer, signRrset(alias, stray, owner, FAKE_WINDOW)] };
+        const ofOwner = message.answer.filter((one) => one.name === owner);
+        const alias = ofOwner.filter((one) => one.type === RR_TYPE.CNAME);
+        return alias.length === 0 ? message : { ...message, answer: [...ofOwner, signRrset(alias, stray, owner, FAKE_WINDOW)] };
       };
       const { resolver } = world({ zones, tamper });
       await resolver.resolve(name(deep), "A");
