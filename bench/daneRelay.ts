@@ -1,39 +1,57 @@
-import { spawn } from "node:child_process";
-import { mkdirSync, openSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import type { Sender } from "./sender.ts";
-import { listens, until } from "./sink.ts";
+import { startDaemon } from "../test/lab/daemon.ts";
+import type { Assignment, Endpoint, Sender, Target } from "./sender.ts";
+import { listens } from "./sink.ts";
 
-/** This relay as its users run it: a process of its own with a configuration file, everything routed to the sink. */
-export async function startDaneRelay(
-  directory: string,
-  listen: { address: string; port: number },
-  sink: { address: string; port: number },
-): Promise<Sender> {
+const MAIN = join(import.meta.dirname, "..", "src", "main.ts");
+/** No server is there: a route to an address looks nothing up, and nothing may leave this machine. */
+const NOBODY = "127.0.0.1:9";
+
+function targetSettings(target: Target): { resolver: object; delivery: object } {
+  switch (target.kind) {
+    case "route": {
+      const { address, port } = target.sink;
+      const routes = [{ domain: "*", nextHop: `[${address}]:${port}` }];
+      return { resolver: { mode: "forward", upstreams: [NOBODY] }, delivery: { routes } };
+    }
+    case "dane": {
+      const { resolver, trustAnchorFile } = target;
+      return { resolver: { mode: "forward", upstreams: [resolver], trustAnchorFile }, delivery: {} };
+    }
+    default:
+      return target satisfies never;
+  }
+}
+
+/** Arguments for node, such as `--cpu-prof --cpu-prof-dir=DIRECTORY`. */
+function nodeOptions(): string[] {
+  const { BENCH_NODE_OPTIONS = "" } = process.env;
+  return BENCH_NODE_OPTIONS.split(" ").filter((option) => option !== "");
+}
+
+/** This relay as its users run it: a process of its own with a configuration file, one for all its settings but the next hop. */
+export async function startDaneRelay({ directory, listen, target }: Assignment): Promise<Sender> {
   mkdirSync(directory, { recursive: true });
+  const { resolver, delivery } = targetSettings(target);
+  const at = ({ address, port }: Endpoint): string => `${address}:${port}`;
   const configuration = {
     hostname: "relay.example",
-    submission: { listen: [`${listen.address}:${listen.port}`] },
+    submission: { listen: [at(listen)] },
     admin: { listen: `${listen.address}:9025` },
     spool: `file:${join(directory, "spool")}`,
-    // Nothing is looked up here: the route is an address.
-    resolver: { mode: "forward", upstreams: [`${listen.address}:5353`] },
-    delivery: { allowLoopback: true, routes: [{ domain: "*", nextHop: `[${sink.address}]:${sink.port}` }] },
+    resolver,
+    delivery: { allowLoopback: true, ...delivery },
   };
   const file = join(directory, "relay.yaml");
   writeFileSync(file, stringify(configuration));
-  const log = openSync(join(directory, "log"), "a");
-  const child = spawn(process.execPath, ["src/main.ts", "serve", "--config", file], { stdio: ["ignore", log, log] });
-  await until(() => listens(listen.address, listen.port), 20_000, "dane-relay");
-  return {
+  const daemon = await startDaemon({
     name: "dane-relay",
-    pid: child.pid ?? 0,
-    ...listen,
-    stop: () =>
-      new Promise((resolve) => {
-        child.once("exit", () => resolve());
-        child.kill("SIGTERM");
-      }),
-  };
+    command: process.execPath,
+    arguments: [...nodeOptions(), MAIN, "serve", "--config", file],
+    logFile: join(directory, "log"),
+    ready: () => listens(listen),
+  });
+  return { ...listen, name: "dane-relay", pid: daemon.pid, stop: daemon.stop };
 }

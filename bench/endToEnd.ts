@@ -1,100 +1,153 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { AddressBlock } from "../test/lab/addresses.ts";
 import { startDaneRelay } from "./daneRelay.ts";
+import type { DaneWorld } from "./daneWorld.ts";
 import { median } from "./machine.ts";
 import { startPostfixRelay } from "./postfixRelay.ts";
 import { cpuSeconds, memoryMiB } from "./processTree.ts";
-import type { Sender } from "./sender.ts";
-import { startSink, until } from "./sink.ts";
+import type { Assignment, Endpoint, Sender, Target } from "./sender.ts";
+import { type Sink, startPlainSink, startTlsSink, until } from "./sink.ts";
 
 /**
- * Mail from smtp-source through a relay to smtp-sink, as messages delivered a second and CPU a message; both relays in turn, round by round,
- * so that the machine's drift hits both alike. Both make each message durable before they say 250.
+ * Mail from smtp-source through a relay to a sink, as messages a second and CPU a message; both relays in turn, round by round, so that the
+ * machine's drift hits both alike. Both make each message durable before they say 250.
  */
 export type Scenario = {
   title: string;
+  /** plain: one next hop without TLS; dane: MX and TLSA records of one destination, validated. */
+  delivery: { kind: "plain" } | { kind: "dane"; world: DaneWorld };
   messages: number;
   bytes: number;
   sessions: number;
-  reuse: "a connection per message" | "reused connections";
+  /** Of the clients; the relays reuse theirs as they see fit. */
+  clients: "a connection per message" | "reused connections";
 };
+
+/** Where everything of this benchmark lives. */
+export type Place = { directory: string; block: AddressBlock };
 
 type Figures = { accepted: number; delivered: number; cpuMilliseconds: number; memory: number };
 
-const DELIVERY_TIMEOUT = 300_000;
+const RELAYS: Readonly<Record<"ours" | "theirs", (assignment: Assignment) => Promise<Sender>>> = {
+  ours: startDaneRelay,
+  theirs: startPostfixRelay,
+};
 
-function submit(scenario: Scenario, to: Sender): Promise<void> {
-  const reuse = scenario.reuse === "reused connections" ? ["-d"] : [];
-  const counts = ["-s", `${scenario.sessions}`, "-m", `${scenario.messages}`, "-l", `${scenario.bytes}`];
-  const child = spawn(
-    "smtp-source",
-    [...reuse, ...counts, "-f", "sender@example.org", "-t", "user@example.net", `${to.address}:${to.port}`],
-    {
-      stdio: ["ignore", "ignore", "inherit"],
-    },
-  );
+const WARM_UP_MESSAGES = 400;
+/** For all messages of one run to be accepted, and to arrive. */
+const RUN_SECONDS = 180;
+/** After the last message of a run: what comes now should not have come at all. */
+const SETTLING_MILLISECONDS = 200;
+const RELAY_PLACE = 1;
+const SINK_PLACE = 16;
+const FIRST_PORT = 20_000;
+
+let run = 0;
+
+/** smtp-source, under a time limit of its own, so that it ends even when this process is killed. */
+function submit(scenario: Scenario, messages: number, to: Endpoint): Promise<void> {
+  const reuse = scenario.clients === "reused connections" ? ["-d"] : [];
+  const counts = ["-s", `${scenario.sessions}`, "-m", `${messages}`, "-l", `${scenario.bytes}`];
+  const recipient = `user@${scenario.delivery.kind === "dane" ? scenario.delivery.world.domain : "example.net"}`;
+  const addresses = ["-f", `run${run}@example.org`, "-t", recipient, `${to.address}:${to.port}`];
+  const child = spawn("timeout", [`${RUN_SECONDS}`, "smtp-source", ...reuse, ...counts, ...addresses], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   return new Promise((resolve, reject) => {
+    child.once("error", reject);
     child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`smtp-source ended with ${code}`))));
   });
 }
 
-type Start = (
-  directory: string,
-  listen: { address: string; port: number },
-  sink: { address: string; port: number },
-) => Promise<Sender>;
+/** A sink that no run had before, and how mail gets there. */
+async function openTarget(scenario: Scenario, directory: string, block: AddressBlock): Promise<{ sink: Sink; target: Target }> {
+  const { delivery } = scenario;
+  switch (delivery.kind) {
+    case "plain": {
+      const sink = await startPlainSink(directory, { address: block.address(SINK_PLACE), port: FIRST_PORT + run });
+      return { sink, target: { kind: "route", sink } };
+    }
+    case "dane": {
+      const { receiver, identity, resolver, trustAnchorFile } = delivery.world;
+      return { sink: await startTlsSink(directory, receiver, identity), target: { kind: "dane", resolver, trustAnchorFile } };
+    }
+    default:
+      return delivery satisfies never;
+  }
+}
 
-async function oneRun(start: Start, scenario: Scenario): Promise<Figures> {
-  const directory = mkdtempSync(join(tmpdir(), "dane-relay-bench-"));
-  const sink = await startSink("127.29.0.2", 2526);
-  const relay = await start(join(directory, "relay"), { address: "127.29.0.1", port: 2525 }, sink);
+async function oneRun(who: keyof typeof RELAYS, scenario: Scenario, { directory: parent, block }: Place): Promise<Figures> {
+  run += 1;
+  const directory = join(parent, `run${run}`);
+  mkdirSync(directory);
+  chmodSync(directory, 0o755);
+  const { sink, target } = await openTarget(scenario, directory, block);
   try {
-    await submit({ ...scenario, messages: 200 }, relay);
-    await until(() => sink.received() >= 200, DELIVERY_TIMEOUT, `${relay.name}: warm-up`);
-    const cpuBefore = cpuSeconds(relay.pid);
-    const began = performance.now();
-    await submit(scenario, relay);
-    const accepted = performance.now() - began;
-    await until(
-      () => sink.received() >= 200 + scenario.messages,
-      DELIVERY_TIMEOUT,
-      `${relay.name}: ${scenario.messages} messages at the sink`,
-    );
-    const delivered = performance.now() - began;
-    return {
-      accepted: (scenario.messages / accepted) * 1000,
-      delivered: (scenario.messages / delivered) * 1000,
-      cpuMilliseconds: ((cpuSeconds(relay.pid) - cpuBefore) * 1000) / scenario.messages,
-      memory: memoryMiB(relay.pid),
-    };
+    const listen = { address: block.address(RELAY_PLACE), port: FIRST_PORT + run };
+    const relay = await RELAYS[who]({ directory: join(directory, "relay"), listen, target });
+    try {
+      return await measure(relay, sink, scenario);
+    } finally {
+      await relay.stop();
+    }
   } finally {
-    await relay.stop();
     await sink.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function line(name: string, runs: readonly Figures[]): string {
-  const of = (key: keyof Figures): number => median(runs.map((run) => run[key]));
-  return `  ${name.padEnd(11)} accepted/s ${of("accepted").toFixed(0).padStart(6)}  delivered/s ${of("delivered").toFixed(0).padStart(6)}  CPU ms/message ${of("cpuMilliseconds").toFixed(3)}  PSS MiB ${of("memory").toFixed(0)}`;
+async function measure(relay: Sender, sink: Sink, scenario: Scenario): Promise<Figures> {
+  const { messages } = scenario;
+  const arrived = (count: number): Promise<void> =>
+    until(
+      () => sink.received() >= count,
+      RUN_SECONDS * 1000,
+      () => `${relay.name}: ${sink.received()} of ${count} messages at the sink`,
+    );
+  await submit(scenario, WARM_UP_MESSAGES, relay);
+  await arrived(WARM_UP_MESSAGES);
+  const cpuBefore = cpuSeconds(relay.pid);
+  const began = performance.now();
+  await submit(scenario, messages, relay);
+  const accepted = performance.now() - began;
+  await arrived(WARM_UP_MESSAGES + messages);
+  const delivered = performance.now() - began;
+  await new Promise((resolve) => setTimeout(resolve, SETTLING_MILLISECONDS));
+  if (sink.received() !== WARM_UP_MESSAGES + messages)
+    throw new Error(`${relay.name}: ${sink.received()} messages arrived of ${WARM_UP_MESSAGES + messages}`);
+  return {
+    accepted: (messages / accepted) * 1000,
+    delivered: (messages / delivered) * 1000,
+    cpuMilliseconds: ((cpuSeconds(relay.pid) - cpuBefore) * 1000) / messages,
+    memory: memoryMiB(relay.pid),
+  };
 }
 
-/** Runs one scenario in `rounds` pairs; returns the lines to print. */
-export async function endToEnd(scenario: Scenario, rounds: number): Promise<string[]> {
-  const ours: Figures[] = [];
-  const theirs: Figures[] = [];
+function line(name: string, runs: readonly Figures[]): string {
+  const of = (key: keyof Figures, digits: number, width: number): string =>
+    median(runs.map((figures) => figures[key]))
+      .toFixed(digits)
+      .padStart(width);
+  return `  ${name.padEnd(11)} accepted/s ${of("accepted", 0, 6)}  delivered/s ${of("delivered", 0, 6)}  CPU ms/message ${of("cpuMilliseconds", 3, 6)}  PSS MiB ${of("memory", 0, 4)}`;
+}
+
+/** Runs one scenario in `rounds` pairs, who begins alternating; returns the lines to print. */
+export async function endToEnd(scenario: Scenario, rounds: number, place: Place): Promise<string[]> {
+  const figures: Record<keyof typeof RELAYS, Figures[]> = { ours: [], theirs: [] };
   for (let round = 0; round < rounds; round += 1) {
-    ours.push(await oneRun(startDaneRelay, scenario));
-    theirs.push(await oneRun(startPostfixRelay, scenario));
+    for (const who of round % 2 === 0 ? (["ours", "theirs"] as const) : (["theirs", "ours"] as const)) {
+      figures[who].push(await oneRun(who, scenario, place));
+    }
   }
+  const { ours, theirs } = figures;
   const ratio = (key: keyof Figures): string =>
-    median(ours.map((run, i) => run[key] / (theirs[i]?.[key] ?? Number.NaN))).toFixed(2);
+    median(ours.map((pair, i) => pair[key] / (theirs[i]?.[key] ?? Number.NaN))).toFixed(2);
   return [
-    `${scenario.title}: ${scenario.messages} messages of ${scenario.bytes} octets, ${scenario.sessions} sessions, ${scenario.reuse}, medians of ${rounds} rounds`,
+    `${scenario.title}: ${scenario.messages} messages of ${scenario.bytes} octets, ${scenario.sessions} sessions, ${scenario.clients}, medians of ${rounds} rounds`,
     line("dane-relay", ours),
     line("postfix", theirs),
-    `  ratio       delivered/s ${ratio("delivered")}x  CPU/message ${ratio("cpuMilliseconds")}x`,
+    `  ratio       accepted/s ${ratio("accepted")}x  delivered/s ${ratio("delivered")}x  CPU/message ${ratio("cpuMilliseconds")}x  PSS ${ratio("memory")}x`,
   ];
 }

@@ -1,15 +1,68 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { endToEnd, type Scenario } from "./endToEnd.ts";
+import { claimBlock } from "../test/lab/addresses.ts";
+import { startDaneWorld } from "./daneWorld.ts";
+import { endToEnd, type Place, type Scenario } from "./endToEnd.ts";
 import { machineLines } from "./machine.ts";
 
-/** `npm run bench [-- --rounds N --messages N]`: needs root (Postfix) and Debian's postfix package (smtp-source, smtp-sink). */
+/**
+ * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`: as root (Postfix, ports below 1024), with the Debian packages of
+ * the tests. What it starts ends with it, whatever ends it; it uses loopback addresses only.
+ */
 const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "5" }, messages: { type: "string", default: "5000" } },
+  options: {
+    rounds: { type: "string", default: "5" },
+    messages: { type: "string", default: "5000" },
+    bytes: { type: "string", default: "4096" },
+    only: { type: "string" },
+  },
 });
-const messages = Number(values.messages);
-const SCENARIOS: readonly Scenario[] = [
-  { title: "plain", messages, bytes: 4096, sessions: 20, reuse: "a connection per message" },
-  { title: "plain", messages, bytes: 4096, sessions: 20, reuse: "reused connections" },
-];
-for (const text of machineLines()) console.log(text);
-for (const scenario of SCENARIOS) for (const text of await endToEnd(scenario, Number(values.rounds))) console.log(text);
+const [rounds, messages, bytes] = [Number(values.rounds), Number(values.messages), Number(values.bytes)];
+const SESSIONS = 20;
+const CLIENTS: readonly Scenario["clients"][] = ["a connection per message", "reused connections"];
+
+async function plain(place: Place): Promise<void> {
+  for (const clients of CLIENTS) {
+    print(
+      await endToEnd(
+        { title: "plain", delivery: { kind: "plain" }, messages, bytes, sessions: SESSIONS, clients },
+        rounds,
+        place,
+      ),
+    );
+  }
+}
+
+async function dane(place: Place): Promise<void> {
+  const world = await startDaneWorld(join(place.directory, "world"), place.block);
+  try {
+    for (const clients of CLIENTS) {
+      const delivery = { kind: "dane", world } as const;
+      print(
+        await endToEnd({ title: "DANE, one destination", delivery, messages, bytes, sessions: SESSIONS, clients }, rounds, place),
+      );
+    }
+  } finally {
+    await world.stop();
+  }
+}
+
+function print(lines: readonly string[]): void {
+  for (const text of lines) console.log(text);
+}
+
+const directory = mkdtempSync(join(tmpdir(), "dane-relay-bench-"));
+// Postfix's own user has to pass.
+chmodSync(directory, 0o755);
+process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+print(machineLines());
+const block = await claimBlock();
+try {
+  if (values.only !== "dane") await plain({ directory, block });
+  if (values.only !== "plain") await dane({ directory, block });
+} finally {
+  await block.release();
+}

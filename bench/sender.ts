@@ -1,2 +1,11 @@
-/** One relay under test: it listens, and hands everything on to the sink. */
-export type Sender = { name: string; pid: number; address: string; port: number; stop: () => Promise<void> };
+/** A place that takes or gives mail. */
+export type Endpoint = { address: string; port: number };
+
+/** One relay under test: it listens, and hands everything on to the sink. `pid`: of it or its parent; what is below counts too. */
+export type Sender = Endpoint & { name: string; pid: number; stop: () => Promise<void> };
+
+/** What a relay is started with: a folder of its own, where it listens, and where its mail is to go. */
+export type Assignment = { directory: string; listen: Endpoint; target: Target };
+
+/** `route`: everything to one address, without DNS; `dane`: by MX and TLSA records, which `resolver` (port 53) validates from the anchor. */
+export type Target = { kind: "route"; sink: Endpoint } | { kind: "dane"; resolver: string; trustAnchorFile: string };

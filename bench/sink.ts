@@ -1,30 +1,50 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { createConnection } from "node:net";
+import { join } from "node:path";
+import { startDaemon } from "../test/lab/daemon.ts";
+import type { Endpoint } from "./sender.ts";
 
-/** Postfix's own smtp-sink on a loopback address: accepts, discards and counts. A fresh one for each run, so that no run counts another's. */
-export type Sink = { address: string; port: number; received: () => number; stop: () => Promise<void> };
+/** Accepts, discards and counts. A fresh one on a fresh port for each run, so that no message of another run counts. */
+export type Sink = Endpoint & { received: () => number; stop: () => Promise<void> };
 
-export async function startSink(address: string, port: number): Promise<Sink> {
-  const child: ChildProcess = spawn("smtp-sink", ["-c", "-u", "nobody", `${address}:${port}`, "1000"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let tail = "";
-  let received = 0;
-  child.stdout?.on("data", (chunk: Buffer) => {
-    tail = (tail + chunk.toString("latin1")).slice(-200);
-    const counts = [...tail.matchAll(/mesg=(\d+)/g)];
-    received = Math.max(received, Number(counts[counts.length - 1]?.[1] ?? 0));
-  });
-  await until(async () => listens(address, port), 5000, `smtp-sink on ${address}:${port}`);
-  const stop = (): Promise<void> =>
-    new Promise((resolve) => {
-      child.once("exit", () => resolve());
-      child.kill("SIGKILL");
-    });
-  return { address, port, received: () => received, stop };
+/** Octets at the end of its output in which the latest count stands. */
+const TAIL_OCTETS = 200;
+/** Of connections that wait to be accepted. */
+const BACKLOG = 1000;
+
+/** Postfix's own smtp-sink. */
+export function startPlainSink(directory: string, at: Endpoint): Promise<Sink> {
+  return startSink(directory, at, "smtp-sink", ["-c", "-u", "nobody", `${at.address}:${at.port}`, `${BACKLOG}`]);
 }
 
-export function listens(address: string, port: number): Promise<boolean> {
+/** A server with STARTTLS; `identity`: a PEM file with the key and the chain. */
+export function startTlsSink(directory: string, at: Endpoint, identity: string): Promise<Sink> {
+  const program = join(import.meta.dirname, "tlsSink.ts");
+  return startSink(directory, at, process.execPath, [program, at.address, `${at.port}`, identity]);
+}
+
+async function startSink(directory: string, at: Endpoint, command: string, argv: readonly string[]): Promise<Sink> {
+  const logFile = join(directory, "sink");
+  const ready = (): Promise<boolean> => listens(at);
+  const daemon = await startDaemon({ name: "sink", command, arguments: argv, logFile, ready });
+  const output = openSync(logFile, "r");
+  const stop = async (): Promise<void> => {
+    closeSync(output);
+    await daemon.stop();
+  };
+  return { ...at, received: () => latestCount(output), stop };
+}
+
+/** Both sinks write `mesg=N` again and again. */
+function latestCount(output: number): number {
+  const tail = Buffer.alloc(TAIL_OCTETS);
+  const octets = readSync(output, tail, 0, TAIL_OCTETS, Math.max(0, fstatSync(output).size - TAIL_OCTETS));
+  // The last count may be half written: only what something follows counts.
+  const counts = [...tail.toString("latin1", 0, octets).matchAll(/mesg=(\d+)(?=\D)/g)];
+  return Number(counts.at(-1)?.[1] ?? 0);
+}
+
+export function listens({ address, port }: Endpoint): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: address, port });
     socket.once("connect", () => {
@@ -36,10 +56,10 @@ export function listens(address: string, port: number): Promise<boolean> {
 }
 
 /** Waits until `condition` holds; rejects after `milliseconds` naming what did not come. */
-export async function until(condition: () => boolean | Promise<boolean>, milliseconds: number, what: string): Promise<void> {
+export async function until(condition: () => boolean, milliseconds: number, what: () => string): Promise<void> {
   const deadline = performance.now() + milliseconds;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${milliseconds} ms`);
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`${what()}: not within ${milliseconds} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -1,0 +1,88 @@
+import { readFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { createSecureContext, TLSSocket } from "node:tls";
+
+/**
+ * `tlsSink.ts ADDRESS PORT IDENTITY_PEM`: an SMTP server with STARTTLS and PIPELINING that discards every message and writes `mesg=N` on
+ * standard output. It knows no errors: whoever talks to it is a relay under test.
+ */
+const END_OF_DATA = Buffer.from("\r\n.\r\n");
+const REPORT_MILLISECONDS = 10;
+const BACKLOG = 1000;
+
+const [address = "", port = "", identity = ""] = process.argv.slice(2);
+const pem = readFileSync(identity);
+const secureContext = createSecureContext({ key: pem, cert: pem });
+let messages = 0;
+let reported = 0;
+
+class Dialogue {
+  #socket: Socket | TLSSocket;
+  #rest = Buffer.alloc(0);
+  #mode: "commands" | "content" = "commands";
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#read();
+    socket.write("220 sink.example ESMTP\r\n");
+  }
+
+  #read(): void {
+    this.#socket.setNoDelay(true);
+    this.#socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    this.#socket.on("error", () => this.#socket.destroy());
+    this.#socket.on("end", () => this.#socket.end());
+  }
+
+  #take(chunk: Buffer): void {
+    let octets = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const replies: string[] = [];
+    for (;;) {
+      const end = this.#mode === "commands" ? octets.indexOf("\r\n") : octets.indexOf(END_OF_DATA);
+      if (end === -1) break;
+      if (this.#mode === "content") {
+        messages += 1;
+        this.#mode = "commands";
+        replies.push("250 2.0.0 discarded\r\n");
+        octets = octets.subarray(end + END_OF_DATA.length);
+        continue;
+      }
+      const verb = octets.toString("latin1", 0, Math.min(end, 8)).toUpperCase();
+      // The line end before the content counts as part of its end: content may be empty.
+      octets = octets.subarray(verb === "DATA" ? end : end + 2);
+      replies.push(this.#reply(verb));
+      if (verb === "STARTTLS") break;
+    }
+    // Of content only what may be the beginning of its end is kept.
+    if (this.#mode === "content") octets = octets.subarray(Math.max(0, octets.length - END_OF_DATA.length + 1));
+    this.#rest = Buffer.from(octets);
+    this.#socket.write(replies.join(""));
+    if (replies.at(-1)?.startsWith("220") === true) this.#secure();
+    else if (replies.at(-1)?.startsWith("221") === true) this.#socket.end();
+  }
+
+  #reply(verb: string): string {
+    if (verb === "STARTTLS") return "220 2.0.0 go ahead\r\n";
+    if (verb === "DATA") this.#mode = "content";
+    if (verb === "DATA") return "354 go ahead\r\n";
+    if (verb === "QUIT") return "221 2.0.0 bye\r\n";
+    if (!verb.startsWith("EHLO")) return "250 2.0.0 ok\r\n";
+    const starttls = this.#socket instanceof TLSSocket ? "" : "250-STARTTLS\r\n";
+    return `250-sink.example\r\n${starttls}250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n`;
+  }
+
+  #secure(): void {
+    this.#socket.removeAllListeners("data");
+    this.#socket.removeAllListeners("end");
+    this.#socket = new TLSSocket(this.#socket, { isServer: true, secureContext });
+    this.#rest = Buffer.alloc(0);
+    this.#read();
+  }
+}
+
+setInterval(() => {
+  if (messages === reported) return;
+  reported = messages;
+  process.stdout.write(`mesg=${messages}\n`);
+}, REPORT_MILLISECONDS);
+createServer((socket) => new Dialogue(socket)).listen({ host: address, port: Number(port), backlog: BACKLOG });
