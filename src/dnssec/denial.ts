@@ -51,9 +51,11 @@ export class ZoneDenials {
   readonly #nsec: DenialProofs<"immediate">;
   readonly #nsec3: DenialProofs<"pausing">;
   readonly #failures: readonly Reason[];
+  readonly #usesNsec3: boolean;
 
   constructor(zone: SecureZone, verified: readonly RRset[], failures: readonly Reason[], { rules, budget }: Terms) {
     this.#failures = failures;
+    this.#usesNsec3 = verified.some((rrset) => rrset.type === RR_TYPE.NSEC3);
     this.#nsec = nsecProofs(zone.name, verified);
     this.#nsec3 = nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget);
   }
@@ -87,8 +89,10 @@ export class ZoneDenials {
     if (!isNotProved(byNsec)) return byNsec;
     const result = yield* byNsec3();
     if (!isNotProved(result)) return result;
-    const code = this.#failures.length > 0 ? "denial-invalid" : "denial-missing";
-    const causes = [...this.#failures, ...byNsec.reasons, ...result.reasons];
+    // What stands last is what an operator should look at: a signature that does not hold before what is missing because of it.
+    const missing = this.#usesNsec3 ? result.reasons : byNsec.reasons;
+    const [code, causes] =
+      this.#failures.length > 0 ? (["denial-invalid", this.#failures] as const) : (["denial-missing", missing] as const);
     return { kind: "notProved", reasons: [{ code, text: `it is not proved ${what}` }, ...causes] };
   }
 }

@@ -9,7 +9,13 @@ const TURN_MILLISECONDS = 4;
  * work budget of the message it judges; between slices the event loop turns whenever the slices together have taken their time.
  */
 export class Verifier {
+  readonly #milliseconds: () => number;
   #computed = 0;
+
+  /** `milliseconds`: a clock that tells what computing costs. */
+  constructor(milliseconds: () => number = () => performance.now()) {
+    this.#milliseconds = milliseconds;
+  }
 
   async run<T>(judging: Judging<T>, provide: (needed: Exclude<Needed, { kind: "pause" }>) => Promise<Evidence>): Promise<T> {
     let step = this.#slice(() => judging.next());
@@ -23,9 +29,9 @@ export class Verifier {
   }
 
   #slice<R>(compute: () => R): R {
-    const began = performance.now();
+    const began = this.#milliseconds();
     const result = compute();
-    this.#computed += performance.now() - began;
+    this.#computed += this.#milliseconds() - began;
     return result;
   }
 
