@@ -95,7 +95,6 @@ export function decodeMessage(wire: Buffer): Message | MalformedMessage {
   if (wire.length > MAX_MESSAGE_OCTETS) return malformed(`message of ${wire.length} octets`);
   const reader = new WireReader(wire, HEADER_OCTETS);
   const { head, counts } = readHead(reader);
-  if (reader.failure !== undefined) return malformed(reader.failure);
   const records = counts.answer + counts.authority + counts.additional;
   if (records > MAX_RECORDS) return malformed(`${records} records (${MAX_RECORDS} allowed)`);
   const answer = readRecords(reader, counts.answer, "answer");

@@ -73,6 +73,7 @@ test("a target is exactly one name", () => {
 
 const CANONICAL: readonly [title: string, type: number, rdata: string, canonical: string][] = [
   ["NS", RR_TYPE.NS, "014100", "016100"],
+  ["NS: the longest label", RR_TYPE.NS, `3f${"41".repeat(63)}00`, `3f${"61".repeat(63)}00`],
   ["MX: not the preference, which may look like letters", RR_TYPE.MX, "4142 014100", "4142 016100"],
   ["SOA: both names, not the numbers", RR_TYPE.SOA, `014100 014200 ${"41".repeat(20)}`, `016100 016200 ${"41".repeat(20)}`],
   ["SRV", RR_TYPE.SRV, "414141414141 014100", "414141414141 016100"],
