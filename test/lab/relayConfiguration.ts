@@ -10,6 +10,8 @@ export type RelaySettings = {
   admin: string;
   spool: string;
   retryInitialSeconds?: number;
+  /** For one look-up; the product's default is long enough for a machine that is busy with something else. */
+  lookupSeconds?: number;
   mode?: "forward" | "recursive" | "auto";
 };
 
@@ -24,7 +26,7 @@ export function relayConfiguration(settings: RelaySettings): object {
       upstreams: settings.upstreams,
       trustAnchorFile: settings.trustAnchorFile,
       rootHintsFile: settings.rootHintsFile,
-      timeoutSeconds: 3,
+      timeoutSeconds: settings.lookupSeconds ?? 10,
     },
     delivery: {
       allowLoopback: true,
