@@ -51,8 +51,8 @@ function importRsa(publicKey: Buffer, hash: string, minimumBits: number): Verify
   if (bits < minimumBits) return unusable(`RSA key of ${bits} bits (${minimumBits} at least)`);
   if (bits > MAX_RSA_BITS) return unusable(`RSA key of ${bits} bits (${MAX_RSA_BITS} at most)`);
   if (bitLength(exponent) > MAX_RSA_EXPONENT_BITS) return unusable(`RSA exponent of ${bitLength(exponent)} bits`);
-  // With exponent 1 a signature is the padded hash itself: anybody can write it.
-  if (bitLength(exponent) < 2) return unusable("RSA exponent below 3");
+  // With exponent 1 a signature is the padded hash itself: anybody can write it. Even ones belong to no RSA key.
+  if (bitLength(exponent) < 2 || ((exponent.at(-1) ?? 0) & 1) === 0) return unusable("RSA exponent that is not odd and above 1");
   const n = modulus.toString("base64url");
   const e = exponent.toString("base64url");
   return verifyingKey(

@@ -70,6 +70,7 @@ const UNUSABLE: readonly [title: string, algorithm: number, publicKey: Buffer, r
   ],
   ["an RSA exponent of 65 bits", 8, rsaKey("01ffffffffffffffff", 2048), /exponent of 65 bits/],
   ["RSA exponent 1", 8, rsaKey("01", 2048), /exponent/],
+  ["RSA exponent 2", 8, rsaKey("02", 2048), /exponent/],
   ["RSA exponent 0", 8, rsaKey("00", 2048), /exponent/],
   ["an RSA key that ends within its exponent", 8, Buffer.from("05010001", "hex"), /ends within its exponent/],
   ["an RSA key without a modulus", 8, Buffer.from("03010001", "hex"), /ends within its exponent/],
@@ -99,6 +100,10 @@ test("an exponent length of three octets (RFC 3110 §2) and an exponent of 64 bi
   assert.ok(imported?.kind === "key");
   assert.equal(imported.verifies(DATA, sign(DATA)), true);
   assert.equal(table.signatures.get(8)?.importKey(rsaKey("8000000000000001", 2048)).kind, "key");
+});
+
+test("the shortest and the longest RSA key, and the smallest exponent, are keys", () => {
+  for (const bits of [1024, MAX_RSA_BITS]) assert.equal(table.signatures.get(8)?.importKey(rsaKey("03", bits)).kind, "key");
 });
 
 test("a key that cannot be computed with verifies nothing", () => {
