@@ -15,6 +15,8 @@ export type SubmissionServer = AsyncDisposable & {
   listener: Listener;
   store: Store;
   address: string;
+  /** Of the spool, unless a store was given. */
+  directory: string;
   events: SubmissionEvent[];
   /** Connects and says EHLO. */
   open(): Promise<SmtpClient>;
@@ -46,6 +48,7 @@ export async function startSubmission(host: string, changes: Partial<ListenerOpt
     listener,
     store,
     address,
+    directory,
     events,
     open: () => SmtpClient.open(address),
     queued: () => takeAll(store),

@@ -134,6 +134,17 @@ function contentBehaviour(behaves: Behaves): void {
     assert.equal((await store.counts()).incoming, 0);
   });
 
+  behaves("a commit that has begun cannot be aborted", async ({ store }) => {
+    const writer = store.begin();
+    await writer.write(Buffer.alloc(200_000, "x"));
+    const { size: _, ...rest } = envelope("M1");
+    const committed = writer.commit(rest, [to("dest.example")]);
+    writer.abort();
+    await committed;
+    writer.abort();
+    assert.equal((await contentOf(store, "M1")).length, 200_000);
+  });
+
   behaves("content of a message that is not there is an error", async ({ store }) => {
     await assert.rejects(contentOf(store, "M9"), StoreError);
   });
@@ -333,6 +344,16 @@ function settleBehaviour(behaves: Behaves): void {
     await assert.rejects(store.settle(work, [{ index: 0, outcome: delivered }], []), /not claimed/);
     store.release(work);
     assert.deepEqual(await claimAll(store), []);
+  });
+
+  behaves("history leaves with its message", async ({ store }) => {
+    for (const id of ["M1", "M2"]) {
+      await put(store, id, [to("a.example")]);
+      await store.settle(await only(store), [{ index: 0, outcome: deferred, nextAttemptAt: T0 + HOUR }], []);
+      assert.deepEqual(await store.counts(), { incoming: 0, active: 0, deferred: 1, held: 0, oldestAcceptedAt: T0 }, id);
+      await store.settle(await only(store, T0 + HOUR), [{ index: 0, outcome: delivered }], []);
+      assert.deepEqual(await store.counts(), { incoming: 0, active: 0, deferred: 0, held: 0 }, id);
+    }
   });
 
   behaves("counts follow messages through their states", async ({ store }) => {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { mock, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { systemClock, systemRandom } from "../../../src/clock.ts";
@@ -352,9 +354,11 @@ test("a client that leaves in the middle leaves nothing behind", async () => {
   await using server = await startSubmission(HOST);
   const client = await server.open();
   await client.begin();
+  const bodies = (): number => readdirSync(join(server.directory, "bodies")).length;
   client.write(`Subject: x\r\n\r\n${"half a message\r\n".repeat(10_000)}`);
+  while (bodies() === 0) await new Promise((resolve) => setImmediate(resolve));
   client.destroy();
-  while (server.listener.connections() > 0) await new Promise((resolve) => setImmediate(resolve));
+  while (server.listener.connections() > 0 || bodies() > 0) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(await server.queued(), []);
   const next = await server.open();
   assert.match(await next.send("whole\r\n"), /^250 /);
