@@ -1,10 +1,10 @@
 import type { DomainName } from "../dns/name.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate.ts";
+import { distinctCertificates } from "../x509/distinctCertificates.ts";
 import { keyDefect } from "../x509/pathValidation.ts";
 import type { SecurityLevel } from "../x509/securityLevel.ts";
 import { isAssociated } from "./association.ts";
 import { DIGEST_ORDER, strongestRecords } from "./digestAgility.ts";
-import { distinctCertificates } from "./distinctCertificates.ts";
 import { MatchAttempt, type Trial } from "./matchAttempt.ts";
 import { type MatchFailure, type MatchVerdict, type TriedRecord, triedRecord } from "./matchVerdict.ts";
 import { displayCertificate, endEntityMismatchText, issuerMismatchText } from "./mismatchText.ts";

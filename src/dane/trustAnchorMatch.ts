@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import { type Certificate, parsePublicKey } from "../x509/certificate.ts";
 import { PathSearch, pathsUpwards } from "../x509/certificationPath.ts";
+import { distinctCertificates } from "../x509/distinctCertificates.ts";
 import { isStrongEnough, keyStrength, type SecurityLevel } from "../x509/securityLevel.ts";
 import { AssociationIndex } from "./association.ts";
-import { distinctCertificates } from "./distinctCertificates.ts";
 import type { MatchAttempt, Trial } from "./matchAttempt.ts";
 import { CERT, DANE_TA, FULL, SPKI, type Tlsa } from "./tlsa.ts";
 

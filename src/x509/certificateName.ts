@@ -16,12 +16,17 @@ const WILDCARD = "*.";
 /** What a wildcard may stand for. */
 const HOST_LABEL = /^[a-z0-9-]+$/;
 
+/** The DNS-IDs as they stand in the certificate; none where its extensions cannot be read. */
+export function dnsIdentifiers({ extensions }: Certificate): readonly string[] {
+  if ("kind" in extensions) return [];
+  return (extensions.subjectAlternativeNames ?? []).flatMap((name) => (name.kind === "dNSName" ? [name.text] : []));
+}
+
 /** The DNS-IDs, or the CN-IDs where there is none (RFC 7672 §3.2.3), as they stand in the certificate. */
 export function presentedIdentifiers(certificate: Certificate): readonly string[] {
-  const { extensions } = certificate;
   // Unreadable extensions could hold a DNS-ID: the common name must not take its place.
-  if ("kind" in extensions) return [];
-  const dnsIds = (extensions.subjectAlternativeNames ?? []).flatMap((name) => (name.kind === "dNSName" ? [name.text] : []));
+  if ("kind" in certificate.extensions) return [];
+  const dnsIds = dnsIdentifiers(certificate);
   if (dnsIds.length > 0) return dnsIds;
   const commonNames = orMalformed(() => readCommonNames(certificate.subject));
   return "kind" in commonNames ? [] : commonNames;

@@ -1,4 +1,4 @@
-import { type Certificate, parseCertificate } from "../x509/certificate.ts";
+import { type Certificate, parseCertificate } from "./certificate.ts";
 
 /** The certificates among `encoded` (DER) that can be read, each once, without those in `known`. */
 export function distinctCertificates(encoded: readonly Buffer[], known: readonly Certificate[]): readonly Certificate[] {
