@@ -6,13 +6,14 @@ import type { DomainName } from "../dns/name.ts";
  *
  * - `mx`, secure: `nextHop` is the name whose MX was looked up, `expandedNextHop` where its aliases ended (`name` of the Resolution).
  * - `mx`, insecure: the redirection could be forged, so the next-hop domain's name in a certificate proves nothing.
- * - `implicit-mx`: the domain has no MX; its own name is the host (RFC 5321 §5.1). `mx` is the status of that "no MX".
+ * - `implicit-mx`: the domain has no MX; its own name is the host (RFC 5321 §5.1), and nobody else's choice, however the
+ *   lack of an MX was proved.
  * - `relay`: the operator named the host (RFC 7672 §2.2.2, first case): a-priori secure.
  */
 export type HostOrigin =
   | { kind: "mx"; mx: "secure"; nextHop: DomainName; expandedNextHop: DomainName }
   | { kind: "mx"; mx: "insecure" }
-  | { kind: "implicit-mx"; mx: "secure" | "insecure"; nextHop: DomainName }
+  | { kind: "implicit-mx"; nextHop: DomainName }
   | { kind: "relay"; nextHop: DomainName };
 
 /**

@@ -31,7 +31,7 @@ export type DanePolicy =
       kind: "encryptWithoutAuthentication";
       base: DomainName;
       /** No record that could authenticate, or `insecureMx: encrypt`. */
-      because?: "no-usable-record" | "insecure-mx";
+      because: "no-usable-record" | "insecure-mx";
       unusable?: readonly UnusableRecord[];
     }
   | { kind: "unreachable"; reasons: ReasonChain };
@@ -116,7 +116,8 @@ function policyOf(base: DomainName, found: readonly TlsaData[], lookups: HostLoo
   }
   return {
     kind: "authenticate",
-    mx: origin.kind === "relay" ? "secure" : origin.mx,
+    // RFC 7672 §2.2.2: a name that no MX record chose is a-priori secure.
+    mx: origin.kind === "mx" ? origin.mx : "secure",
     base,
     records: [first, ...more],
     identifiers: referenceIdentifiers(base, origin),

@@ -1,15 +1,13 @@
-import type { DomainName } from "../dns/name.ts";
-import { absenceOutcome, refusalOutcome, unroutableOutcome } from "../policy/disposition.ts";
-import { hostTls } from "../policy/tlsPolicy.ts";
+import { refusalOutcome } from "../policy/disposition.ts";
+import { hostTls, unmetDemand } from "../policy/tlsPolicy.ts";
+import { absenceOutcome, unroutableOutcome } from "../policy/unroutable.ts";
 import type { Work } from "../spool/message.ts";
-import type { RecipientResult } from "./connection.ts";
-import { connectionTo, type DeliveryContext } from "./context.ts";
+import { tryAddress } from "./addressAttempt.ts";
+import { type Attempt, connectionTo, type DeliveryContext } from "./context.ts";
 import { gatherEvidence, type HostEvidence, literalEvidence } from "./host.ts";
-import { type HostConnection, openHostSession } from "./hostSession.ts";
 import { Ledger, type RecipientOutcome } from "./ledger.ts";
 import { findRoute, type Route } from "./route.ts";
-import { absentTrace, refusalTrace, unroutableTrace } from "./trace.ts";
-import { transactionOf, verdictOf } from "./transaction.ts";
+import { absentTrace, brokenTrace, refusalTrace, unknownTrace, unroutableTrace } from "./trace.ts";
 
 /**
  * THE PAGE: what happens to one message at one destination, once.
@@ -17,7 +15,7 @@ import { transactionOf, verdictOf } from "./transaction.ts";
  *   resolve      route.ts           the MX records, validated; or a configured route (RFC 5321 §5.1)
  *   order        mxOrder.ts         by preference, equals at random
  *   policy       host.ts            addresses and TLSA of one host (RFC 7672 §2.2); tlsPolicy.ts: what a connection to it needs
- *   connect      connection.ts      TCP, greeting, EHLO, STARTTLS
+ *   connect      addressAttempt.ts  address by address: connection.ts: TCP, greeting, EHLO, STARTTLS
  *   verify       hostSession.ts     the certificate against TLSA, before a byte of SMTP goes into the channel (RFC 7672 §3)
  *   deliver      clientDialogue.ts  MAIL, RCPT, DATA (RFC 5321 §3.3)
  *   disposition  disposition.ts     what that means for each recipient: delivered, failed or deferred
@@ -26,84 +24,67 @@ import { transactionOf, verdictOf } from "./transaction.ts";
  */
 export async function attempt(work: Work, context: DeliveryContext): Promise<readonly RecipientOutcome[]> {
   const ledger = new Ledger(work.recipients);
-  const { level } = context.demandOf(work);
-  const route = await findRoute(work.destination, context.route);
-  if (route.kind === "unroutable") {
-    ledger.closeOpen(unroutableOutcome(route.trouble), unroutableTrace(route, level));
-    return ledger.report();
-  }
-  const absent: Extract<HostEvidence, { kind: "absent" }>[] = [];
-  for (const host of route.kind === "hosts" ? route.hosts : [undefined]) {
-    if (ledger.open().length === 0) break;
-    const evidence = await evidenceOf(host, route, work, context);
-    if (evidence.kind === "absent") absent.push(evidence);
-    else await tryHost(evidence, route, ledger, work, context);
-  }
-  // That hosts have no address is the outcome only where no host could be asked at all.
-  const [first] = absent;
-  if (first !== undefined && ledger.anythingKnown() === "no") {
-    ledger.closeOpen(absenceOutcome(work.destination, absent), absentTrace(first.host, level, first.dnssec));
+  const demand = context.demandOf(work);
+  try {
+    await tryHosts({ work, demand, ledger, context });
+  } catch (error) {
+    // A bug, or content that cannot be read: nobody outside is to blame, so who is still open waits. What others were told stays true.
+    context.onTrouble(error);
+    const text = `the attempt broke off inside dane-relay: ${error instanceof Error ? error.message : String(error)}`;
+    ledger.closeOpen({ kind: "deferred", status: "4.3.0", cause: { kind: "local", text } }, brokenTrace(demand));
   }
   return ledger.report();
 }
 
-type Reachable = Extract<HostEvidence, { kind: "reachable" }>;
 type RoutedRoute = Exclude<Route, { kind: "unroutable" }>;
+type Absent = Extract<HostEvidence, { kind: "absent" }>;
 
-async function evidenceOf(
-  host: DomainName | undefined,
-  route: RoutedRoute,
-  work: Work,
-  context: DeliveryContext,
-): Promise<HostEvidence> {
-  if (route.kind === "literal") return literalEvidence(route, context.allowLoopback);
-  if (host === undefined) throw new Error("a route by name has hosts");
-  return gatherEvidence(host, route, { ...context, demand: context.demandOf(work) });
+/** Host after host, in order, until every recipient has an answer. */
+async function tryHosts(the: Attempt): Promise<void> {
+  const { work, demand, ledger, context } = the;
+  const route = await findRoute(work.destination, context.route);
+  if (route.kind === "unroutable") {
+    ledger.closeOpen(unroutableOutcome(route.trouble), unroutableTrace(route, demand));
+    return;
+  }
+  const absent: Absent[] = [];
+  for await (const evidence of evidenceOf(route, the)) {
+    const { host, dnssec } = evidence;
+    if (evidence.kind === "absent") absent.push(evidence);
+    else if (evidence.kind === "unknown") {
+      // RFC 7672 §2.1.2: skipped; the other hosts may be reachable.
+      const trouble = { kind: "lookup", what: `the addresses of ${host} are not known`, reasons: evidence.reasons } as const;
+      ledger.note(unroutableOutcome(trouble), unknownTrace(host, demand, dnssec));
+    } else await tryHost(evidence, route, the);
+    if (ledger.open().length === 0) return;
+  }
+  // That hosts have no address is the outcome only where nothing else is known of any host.
+  const [first] = absent;
+  if (first !== undefined && ledger.anythingKnown() === "no") {
+    ledger.closeOpen(absenceOutcome(work.destination, absent), absentTrace(first.host, demand, first.dnssec));
+  }
+}
+
+/** What DNS says of each host, looked up only when its turn comes. */
+async function* evidenceOf(route: RoutedRoute, { demand, context }: Attempt): AsyncGenerator<HostEvidence> {
+  if (route.kind === "literal") yield literalEvidence(route, context.allowLoopback);
+  else for (const host of route.hosts) yield await gatherEvidence(host, route, demand, context);
 }
 
 /** One host, address by address, until one of them has answered a transaction. */
-async function tryHost(
-  evidence: Reachable,
-  route: RoutedRoute,
-  ledger: Ledger,
-  work: Work,
-  context: DeliveryContext,
-): Promise<void> {
+async function tryHost(evidence: Extract<HostEvidence, { kind: "reachable" }>, route: RoutedRoute, the: Attempt): Promise<void> {
+  const { work, demand, ledger, context } = the;
   const { host, dane, dnssec, addresses } = evidence;
-  const mx = route.kind === "hosts" ? route.mx : "configured";
-  const tls = hostTls({ host, dane, mx, insecureMx: context.insecureMx, ...context.demandOf(work) });
+  const tls = hostTls({ host, dane, ...demand });
+  const unmet = unmetDemand(demand, work.envelope.sender);
   if (tls.kind === "refuse") {
     const trace = refusalTrace(tls, host, dnssec);
     context.onHost(trace);
-    ledger.deferOpen(refusalOutcome(tls.cause), trace);
+    ledger.note(refusalOutcome(tls.cause, unmet), trace);
     return;
   }
   for (const address of addresses) {
-    const ended = await tryAddress(connectionTo(evidence, address, tls, route, context), ledger, work, context);
+    const ended = await tryAddress(connectionTo(evidence, address, { tls, unmet }, route, context), the);
     if (ended === "transaction") return;
   }
-}
-
-async function tryAddress(
-  connection: HostConnection,
-  ledger: Ledger,
-  work: Work,
-  context: DeliveryContext,
-): Promise<"transaction" | "no-session"> {
-  const opened = await openHostSession(connection, context.session);
-  context.onHost(opened.trace);
-  if (opened.kind === "failed") {
-    ledger.deferOpen(opened.outcome, opened.trace);
-    return "no-session";
-  }
-  const recipients = ledger.open();
-  let results: readonly RecipientResult[];
-  try {
-    results = await opened.session.transact(transactionOf(work, recipients, () => context.content(work)));
-  } finally {
-    context.release(opened.session);
-  }
-  for (const [i, recipient] of recipients.entries())
-    ledger.record(recipient, verdictOf(results[i], connection, opened), opened.trace);
-  return "transaction";
 }

@@ -26,6 +26,9 @@ const DEFAULTS = {
   maxAgeSeconds: 300,
 } as const;
 
+/** Whether a session may come from the pool, or has to be a new connection. */
+export type SessionSource = "pool-or-new" | "new";
+
 type Entry = { key: string; session: SmtpSession; openedAt: number; transactions: number; idleTimer?: NodeJS.Timeout };
 
 export class ConnectionPool {
@@ -49,13 +52,16 @@ export class ConnectionPool {
     return this.#total;
   }
 
-  /** An idle session of `key`, or a new one by `open`; waits while the limits are reached by busy ones. Rejects only when `open` does. */
-  async acquire(key: string, open: () => Promise<ConnectionResult>): Promise<ConnectionResult> {
+  /**
+   * An idle session of `key`, unless the source is `new`, or one by `open`; waits while the limits are reached by busy ones. Rejects only
+   * when `open` does.
+   */
+  async acquire(key: string, source: SessionSource, open: () => Promise<ConnectionResult>): Promise<ConnectionResult> {
     for (;;) {
       if (this.#closed === "yes") {
         return { kind: "failed", failure: { stage: "connect", text: "dane-relay is stopping: no new connections" } };
       }
-      const entry = this.#takeIdle(key);
+      const entry = source === "new" ? undefined : this.#takeIdle(key);
       if (entry !== undefined) return { kind: "ready", session: entry.session, reused: "yes" };
       if (this.#reserve(key)) break;
       await new Promise<void>((resolve) => this.#waiters.push(resolve));
@@ -115,8 +121,12 @@ export class ConnectionPool {
   }
 
   #reserve(key: string): boolean {
-    const used = this.#slots.get(key) ?? 0;
-    if (used >= this.#options.maxConnectionsPerKey) return false;
+    if ((this.#slots.get(key) ?? 0) >= this.#options.maxConnectionsPerKey) {
+      // Who wants a new connection does not wait for an idle one of the same key to grow old.
+      const idle = [...this.#idle].find((entry) => entry.key === key);
+      if (idle === undefined) return false;
+      this.#retire(idle);
+    }
     if (this.#total >= this.#options.maxConnections) {
       const [oldest] = this.#idle;
       if (oldest === undefined) return false;

@@ -1,14 +1,12 @@
 import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
-import type { MessageTls, TlsLevel } from "../policy/tlsPolicy.ts";
+import type { Unmet } from "../policy/disposition.ts";
+import type { TlsDemand, UsableHostTls } from "../policy/tlsPolicy.ts";
 import type { Work } from "../spool/message.ts";
 import type { ConnectionRequest, SmtpSession } from "./connection.ts";
 import type { HostEvidence } from "./host.ts";
-import type { HostConnection, SessionContext, UsableHostTls } from "./hostSession.ts";
-import type { Trace } from "./ledger.ts";
+import type { HostConnection, SessionContext } from "./hostSession.ts";
+import type { Ledger, Trace } from "./ledger.ts";
 import type { Route, RouteContext } from "./route.ts";
-
-/** What the message and the operator demand of a delivery, before DNS has a say. */
-export type Demand = { level: TlsLevel; levelFrom: "default" | "operator"; messageTls: MessageTls };
 
 /** Everything an attempt is handed; it knows no other part of the relay. */
 export type DeliveryContext = {
@@ -16,7 +14,7 @@ export type DeliveryContext = {
   resolver: RouteContext["resolver"];
   allowLoopback: boolean;
   insecureMx: InsecureMxPolicy;
-  demandOf: (work: Work) => Demand;
+  demandOf: (work: Work) => TlsDemand;
   /** The parts of a connection request that are the same for every host: EHLO name, timeouts. */
   request: Pick<ConnectionRequest, "hostname" | "timeouts">;
   /** `delivery.sourceAddresses`: the address to send from, for the family of `remote`. */
@@ -27,13 +25,18 @@ export type DeliveryContext = {
   content: (work: Work) => AsyncIterable<Buffer>;
   /** One host was tried, or refused by policy: counted in dane_outcomes_total. `usage` of the record that matched, or was to match. */
   onHost: (trace: Trace) => void;
+  /** Our own fault: a bug, or content that cannot be read. */
+  onTrouble: (error: unknown) => void;
 };
+
+/** One message at one destination, and what is known of its recipients so far. */
+export type Attempt = { work: Work; demand: TlsDemand; ledger: Ledger; context: DeliveryContext };
 
 /** The connection to one address of a host, under what its policy demands. */
 export function connectionTo(
   evidence: Extract<HostEvidence, { kind: "reachable" }>,
   address: string,
-  tls: UsableHostTls,
+  demand: { tls: UsableHostTls; unmet: Unmet },
   route: Exclude<Route, { kind: "unroutable" }>,
   context: DeliveryContext,
 ): HostConnection {
@@ -41,7 +44,7 @@ export function connectionTo(
   return {
     host: evidence.host,
     address,
-    tls,
+    ...demand,
     dnssec: evidence.dnssec,
     request: {
       ...context.request,

@@ -4,7 +4,7 @@ import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
 import type { Outcome } from "../policy/disposition.ts";
 import type { RetrySettings } from "../policy/retrySchedule.ts";
-import type { TlsLevel } from "../policy/tlsPolicy.ts";
+import type { TlsDemand, TlsLevel } from "../policy/tlsPolicy.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import type { MessageId, NewMessage, Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
@@ -12,11 +12,11 @@ import { attempt } from "./attempt.ts";
 import { buildDsn } from "./bounce.ts";
 import { type DialogueTimeouts, openConnection } from "./connection.ts";
 import { ConnectionPool } from "./connectionPool.ts";
-import type { DeliveryContext, Demand } from "./context.ts";
+import type { DeliveryContext } from "./context.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
 import { bestMatch, type RouteSetting } from "./route.ts";
 import { Scheduler } from "./scheduler.ts";
-import { brokenAttempt, type Notice, settlementOf } from "./settlement.ts";
+import { type Notice, settlementOf } from "./settlement.ts";
 
 /** One entry of `delivery.tlsPolicies`; `expiresAt` in milliseconds since the epoch. */
 export type TlsPolicySetting = { domain: string; level: TlsLevel; expiresAt?: number };
@@ -110,17 +110,7 @@ export class DeliveryEngine {
   async #run(work: Work): Promise<void> {
     const { clock, random, settings, store, onEvent } = this.#options;
     const began = clock.monotonic();
-    let outcomes: readonly RecipientOutcome[];
-    try {
-      outcomes = await attempt(work, this.#context);
-    } catch (error) {
-      // A bug, or content that cannot be read: nothing is known to be delivered, so everybody waits for the next attempt.
-      onEvent({ kind: "trouble", error });
-      outcomes = brokenAttempt(
-        work,
-        `the attempt broke off inside dane-relay: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
+    const outcomes = await attempt(work, this.#context);
     const seconds = (clock.monotonic() - began) / 1000;
     const now = clock.now();
     const uniform = () => random.below(UNIFORM_STEPS) / UNIFORM_STEPS;
@@ -180,7 +170,7 @@ export class DeliveryEngine {
     return work.content === undefined ? this.#options.store.content(work.envelope.id) : once(work.content);
   }
 
-  #demandOf(work: Work): Demand {
+  #demandOf(work: Work): TlsDemand {
     const { settings, clock } = this.#options;
     const now = clock.now();
     // RFC 7672 §6: what the operator wrote for this domain; an exception that has expired is none.
@@ -209,8 +199,8 @@ export class DeliveryEngine {
       session: {
         now: () => clock.now(),
         matches: new WeakMap(),
-        connect: (key, request) =>
-          this.#pool.acquire(key, async () => {
+        connect: (key, request, source) =>
+          this.#pool.acquire(key, source, async () => {
             const result = await openConnection(request);
             if (result.kind === "ready" && result.session.security.kind === "tls") {
               const { protocol, group } = result.session.security;
@@ -222,6 +212,7 @@ export class DeliveryEngine {
       release: (session) => this.#pool.release(session),
       content: (work) => this.#contentOf(work),
       onHost: (trace) => onEvent({ kind: "host", trace }),
+      onTrouble: (error) => onEvent({ kind: "trouble", error }),
     };
   }
 }

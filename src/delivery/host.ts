@@ -1,82 +1,59 @@
 import { isIP } from "node:net";
-import type { HostOrigin } from "../dane/referenceIdentifier.ts";
 import { type DanePolicy, discoverTls, type HostLookups, type InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
 import type { TlsaData } from "../dns/rdata.ts";
 import type { ReasonChain, Resolution } from "../dnssec/securityStatus.ts";
-import { daneIsAsked, type MessageTls, type TlsLevel } from "../policy/tlsPolicy.ts";
+import { isExempt, type TlsDemand } from "../policy/tlsPolicy.ts";
+import type { HostAbsence } from "../policy/unroutable.ts";
 import type { Resolver } from "../resolver/resolver.ts";
+import { addressLiteralText } from "../smtp/addressLiteral.ts";
 import { isForbiddenAddress } from "./forbiddenAddress.ts";
 import type { Trace } from "./ledger.ts";
 import { type LookupWord, lookupWord } from "./lookupWord.ts";
-import type { Route } from "./route.ts";
+import type { HostsRoute, LiteralRoute } from "./route.ts";
 
 /** What DNS says of one host of a route: where to connect, and what DANE asks of the connection. */
 export type HostEvidence =
   | { kind: "reachable"; host: string; addresses: readonly string[]; dane: DanePolicy; dnssec: Trace["dnssec"] }
-  | { kind: "absent"; host: string; why: Absence; dnssec: Trace["dnssec"] };
+  /** Proved to have no address that may be connected to. */
+  | { kind: "absent"; host: string; why: HostAbsence; dnssec: Trace["dnssec"] }
+  /** Its addresses could not be looked up: it may have some. */
+  | { kind: "unknown"; host: string; reasons: ReasonChain; dnssec: Trace["dnssec"] };
 
-/** `refused`: only addresses that `delivery.allowLoopback` forbids. */
-export type Absence =
-  | { kind: "noAddress" }
-  | { kind: "refused"; addresses: readonly string[] }
-  | { kind: "failed"; reasons: ReasonChain };
-
-export type HostContext = {
-  resolver: Resolver;
-  allowLoopback: boolean;
-  insecureMx: InsecureMxPolicy;
-  demand: { level: TlsLevel; levelFrom: "default" | "operator"; messageTls: MessageTls };
-};
+export type HostContext = { resolver: Resolver; allowLoopback: boolean; insecureMx: InsecureMxPolicy };
 
 /** Most addresses that one attempt tries of one host (RFC 5321 §5.1: at least two MUST be tried over all hosts). */
 export const MAX_ADDRESSES = 6;
 
-export type HostsRoute = Extract<Route, { kind: "hosts" }>;
-
 /** Looks up addresses first and TLSA only then (RFC 7672 §2.2.2: TLSA queries to unsigned zones often fail), and judges them. */
-export async function gatherEvidence(host: DomainName, route: HostsRoute, context: HostContext): Promise<HostEvidence> {
-  const [a, aaaa] = await Promise.all([context.resolver.resolve(host, "A"), context.resolver.resolve(host, "AAAA")]);
-  const lookups: HostLookups = { host, port: route.port, origin: originOf(route), insecureMx: context.insecureMx, a, aaaa };
-  const name = displayName(host);
-  const dnssec = { mx: route.mxLookup, address: addressWord(a, aaaa) };
-  const absence = absenceOf(a, aaaa, context.allowLoopback || route.found === "by-route");
-  if (absence.kind !== "addresses") return { kind: "absent", host: name, why: absence, dnssec: { ...dnssec, tlsa: "not-asked" } };
-  const asked = daneIsAsked({ ...context.demand, mx: route.mx, insecureMx: context.insecureMx });
-  const found =
-    asked === "asked"
-      ? await discover(lookups, context.resolver)
-      : { policy: { kind: "notApplicable", because: asked } as const, tlsa: "not-asked" as const };
-  return {
-    kind: "reachable",
-    host: name,
-    addresses: absence.addresses,
-    dane: found.policy,
-    dnssec: { ...dnssec, tlsa: found.tlsa },
-  };
+export async function gatherEvidence(
+  name: DomainName,
+  route: HostsRoute,
+  demand: TlsDemand,
+  context: HostContext,
+): Promise<HostEvidence> {
+  const [a, aaaa] = await Promise.all([context.resolver.resolve(name, "A"), context.resolver.resolve(name, "AAAA")]);
+  const host = displayName(name);
+  const known = { mx: route.mxLookup, address: addressWord(a, aaaa) };
+  const dnssec = { ...known, tlsa: "not-asked" } as const;
+  const usable = usableAddresses(a, aaaa, context.allowLoopback || route.origin.kind === "relay");
+  if (usable.kind === "unknown") return { kind: "unknown", host, reasons: usable.reasons, dnssec };
+  if (usable.kind !== "addresses") return { kind: "absent", host, why: usable, dnssec };
+  const { addresses } = usable;
+  if (isExempt(demand)) return { kind: "reachable", host, addresses, dane: { kind: "notApplicable", because: "exempt" }, dnssec };
+  const { origin, port } = route;
+  const found = await discover({ host: name, port, origin, insecureMx: context.insecureMx, a, aaaa }, context.resolver);
+  return { kind: "reachable", host, addresses, dane: found.policy, dnssec: { ...known, tlsa: found.tlsa } };
 }
 
 /** A literal as next hop: DANE does not apply (RFC 7672 §2.2). */
-export function literalEvidence(route: Extract<Route, { kind: "literal" }>, allowLoopback: boolean): HostEvidence {
+export function literalEvidence({ address, found }: LiteralRoute, allowLoopback: boolean): HostEvidence {
   const dnssec = { mx: "not-asked", address: "not-asked", tlsa: "not-asked" } as const;
-  const host = `[${isIP(route.address) === 6 ? "IPv6:" : ""}${route.address}]`;
-  if (!allowLoopback && route.found === "by-address" && isForbiddenAddress(route.address)) {
-    return { kind: "absent", host, why: { kind: "refused", addresses: [route.address] }, dnssec };
+  const host = addressLiteralText({ kind: "literal", address, family: isIP(address) === 6 ? 6 : 4 });
+  if (!allowLoopback && found === "by-address" && isForbiddenAddress(address)) {
+    return { kind: "absent", host, why: { kind: "refused", addresses: [address] }, dnssec };
   }
-  return {
-    kind: "reachable",
-    host,
-    addresses: [route.address],
-    dane: { kind: "notApplicable", because: "address-literal" },
-    dnssec,
-  };
-}
-
-function originOf(route: HostsRoute): HostOrigin {
-  const { mx, nextHop, expanded, found, mxLookup } = route;
-  if (found === "by-route") return { kind: "relay", nextHop };
-  if (found === "implicit") return { kind: "implicit-mx", mx: mxLookup === "secure" ? "secure" : "insecure", nextHop };
-  return mx === "secure" ? { kind: "mx", mx, nextHop, expandedNextHop: expanded } : { kind: "mx", mx: "insecure" };
+  return { kind: "reachable", host, addresses: [address], dane: { kind: "notApplicable", because: "address-literal" }, dnssec };
 }
 
 /** Asks TLSA questions until `discoverTls` has decided; it names each candidate at most once, so this ends. */
@@ -94,19 +71,17 @@ async function discover(lookups: HostLookups, resolver: Resolver): Promise<{ pol
 }
 
 /** The addresses to try, families alternating; or why there are none. A failed family contributes nothing. */
-function absenceOf(
+function usableAddresses(
   a: Resolution<string>,
   aaaa: Resolution<string>,
   loopbackAllowed: boolean,
-): Absence | { kind: "addresses"; addresses: readonly string[] } {
-  const six = addressesOf(aaaa);
-  const four = addressesOf(a);
-  const all = alternate(six, four);
+): { kind: "addresses"; addresses: readonly string[] } | { kind: "unknown"; reasons: ReasonChain } | HostAbsence {
+  const all = alternate(addressesOf(aaaa), addressesOf(a));
   const allowed = loopbackAllowed ? all : all.filter((address) => !isForbiddenAddress(address));
   if (allowed.length > 0) return { kind: "addresses", addresses: allowed.slice(0, MAX_ADDRESSES) };
   // RFC 7672 §2.1.2: what failed to resolve may hold an address; only a proved absence of both families is one.
   for (const family of [a, aaaa])
-    if (family.status === "bogus" || family.status === "indeterminate") return { kind: "failed", reasons: family.reasons };
+    if (family.status === "bogus" || family.status === "indeterminate") return { kind: "unknown", reasons: family.reasons };
   return all.length > 0 ? { kind: "refused", addresses: all } : { kind: "noAddress" };
 }
 

@@ -2,8 +2,8 @@ import { matchCertificate } from "../dane/certificateMatch.ts";
 import type { MatchVerdict } from "../dane/matchVerdict.ts";
 import { presentTlsa, type Tlsa } from "../dane/tlsa.ts";
 import { displayName } from "../dns/name.ts";
-import { type DaneOutcome, type Outcome, sessionOutcome, type TlsGot } from "../policy/disposition.ts";
-import { type HostTls, tlsWord } from "../policy/tlsPolicy.ts";
+import { type DaneOutcome, type Outcome, sessionOutcome, type TlsGot, type Unmet } from "../policy/disposition.ts";
+import { tlsWord, type UsableHostTls } from "../policy/tlsPolicy.ts";
 import type {
   ChannelSecurity,
   ConnectionFailure,
@@ -13,20 +13,23 @@ import type {
   TlsNeed,
   VerifyVerdict,
 } from "./connection.ts";
+import type { SessionSource } from "./connectionPool.ts";
 import type { Trace } from "./ledger.ts";
+import { failureText, refusalText } from "./sessionFailure.ts";
 
 /** A session that met what the policy of its host demands, or the reason why there is none. Nothing below policy is ever returned as open. */
 export type HostSession =
-  | { kind: "open"; session: SmtpSession; trace: Trace; matched?: Match }
+  | { kind: "open"; session: SmtpSession; reused: "yes" | "no"; trace: Trace; matched?: Match }
   | { kind: "failed"; stage: ConnectionFailure["stage"]; outcome: Outcome; trace: Trace };
 
 export type Match = Extract<MatchVerdict, { kind: "match" }>;
-export type UsableHostTls = Exclude<HostTls, { kind: "refuse" }>;
 
 export type HostConnection = {
   host: string;
   address: string;
   tls: UsableHostTls;
+  /** What follows where no host meets the demand. */
+  unmet: Unmet;
   dnssec: Trace["dnssec"];
   request: Omit<ConnectionRequest, "tls" | "address" | "serverName">;
   /** SNI where no TLSA base domain rules: the host's own name; undefined for an address literal. */
@@ -36,19 +39,23 @@ export type HostConnection = {
 export type SessionContext = {
   /** Milliseconds since the epoch, for certificate dates. */
   now: () => number;
-  /** A session from the pool under this key, or a new one. */
-  connect: (key: string, request: ConnectionRequest) => Promise<ConnectionResult>;
+  /** A session under this key. */
+  connect: (key: string, request: ConnectionRequest, source: SessionSource) => Promise<ConnectionResult>;
   /** Which record authenticated a session that is used again: no second handshake will tell. */
   matches: WeakMap<SmtpSession, Match>;
 };
 
 /** Opens (or takes from the pool) a connection that satisfies `connection.tls`; opportunistic TLS that fails is followed by clear text. */
-export async function openHostSession(connection: HostConnection, context: SessionContext): Promise<HostSession> {
+export async function openHostSession(
+  connection: HostConnection,
+  context: SessionContext,
+  source: SessionSource,
+): Promise<HostSession> {
   const need = needOf(connection.tls);
-  const first = await connectOnce(connection, need, context);
+  const first = await connectOnce(connection, need, context, source);
   // RFC 7672 §2.2: without secure TLSA records the client MAY retry in clear text when the handshake fails.
   const inClear = need === "opportunistic" && first.kind === "failed" && first.stage === "handshake";
-  return inClear ? connectOnce(connection, "none", context) : first;
+  return inClear ? connectOnce(connection, "none", context, source) : first;
 }
 
 function needOf(tls: UsableHostTls): TlsNeed["need"] {
@@ -64,7 +71,12 @@ function needOf(tls: UsableHostTls): TlsNeed["need"] {
   }
 }
 
-async function connectOnce(connection: HostConnection, need: TlsNeed["need"], context: SessionContext): Promise<HostSession> {
+async function connectOnce(
+  connection: HostConnection,
+  need: TlsNeed["need"],
+  context: SessionContext,
+  source: SessionSource,
+): Promise<HostSession> {
   const { tls } = connection;
   let verdict: MatchVerdict | undefined;
   const verify = (chain: readonly Buffer[]): VerifyVerdict => {
@@ -73,7 +85,7 @@ async function connectOnce(connection: HostConnection, need: TlsNeed["need"], co
     verdict = matchCertificate({ records, chain, identifiers, now: context.now() });
     return verdict.kind === "match"
       ? { kind: "accepted" }
-      : { kind: "refused", reason: mismatchText(connection.host, verdict.tried) };
+      : { kind: "refused", reason: refusalText(connection.host, verdict.tried) };
   };
   const serverName = tls.kind === "authenticate" ? displayName(tls.policy.base) : connection.serverName;
   const request: ConnectionRequest = {
@@ -82,10 +94,10 @@ async function connectOnce(connection: HostConnection, need: TlsNeed["need"], co
     tls: need === "authenticate" ? { need, verify } : { need },
     ...(serverName === undefined ? {} : { serverName }),
   };
-  const result = await context.connect(poolKey(connection, need), request);
+  const result = await context.connect(poolKey(connection, need), request, source);
   if (result.kind === "failed") return failed(connection, result.failure);
   if (verdict?.kind === "match") context.matches.set(result.session, verdict);
-  return opened(connection, result.session, context.matches.get(result.session));
+  return opened(connection, result.session, result.reused ?? "no", context.matches.get(result.session));
 }
 
 /** Sessions are shared only between deliveries to the same host, address and port under the same demand and TLSA set. */
@@ -99,7 +111,7 @@ export function poolKey(connection: HostConnection, need: TlsNeed["need"]): stri
   return [connection.host, connection.address, request.port, channel, request.localAddress ?? "", need, ...demand].join("|");
 }
 
-function opened(connection: HostConnection, session: SmtpSession, matched: Match | undefined): HostSession {
+function opened(connection: HostConnection, session: SmtpSession, reused: "yes" | "no", matched: Match | undefined): HostSession {
   const { tls } = connection;
   const { security } = session;
   if (!meetsPolicy(tls, security, matched)) {
@@ -114,6 +126,7 @@ function opened(connection: HostConnection, session: SmtpSession, matched: Match
   return {
     kind: "open",
     session,
+    reused,
     trace: { ...trace, ...channel, ...(record === undefined ? {} : { tlsa: presentTlsa(record) }) },
     ...(matched === undefined ? {} : { matched }),
   };
@@ -150,15 +163,16 @@ function traceOf(connection: HostConnection, tls: string, dane: DaneOutcome): Tr
 
 function failed(connection: HostConnection, failure: ConnectionFailure): HostSession {
   const { tls } = connection;
-  const { stage, text, reply } = failure;
+  const { stage, reply } = failure;
   const word = failureWord(stage, tls);
-  const cause = { text, host: connection.host, address: connection.address, ...(reply === undefined ? {} : { reply }) };
+  const sentence = failureText(connection, failure);
+  const cause = { text: sentence, host: connection.host, address: connection.address, ...(reply === undefined ? {} : { reply }) };
   const trace = traceOf(connection, word.tls, word.dane);
   const first: Tlsa | undefined = tls.kind === "authenticate" ? tls.policy.records[0] : undefined;
   return {
     kind: "failed",
     stage,
-    outcome: sessionOutcome(stage, cause),
+    outcome: sessionOutcome(stage, cause, connection.unmet),
     trace: first === undefined ? trace : { ...trace, tlsa: presentTlsa(first) },
   };
 }
@@ -188,10 +202,4 @@ function failureWord(stage: ConnectionFailure["stage"], tls: UsableHostTls): { t
     default:
       return stage satisfies never;
   }
-}
-
-/** One sentence for log and DSN: who publishes what, and what was presented instead. */
-function mismatchText(host: string, tried: readonly { record: Tlsa; because: string }[]): string {
-  const reasons = tried.map(({ because }) => because).join("; ");
-  return `${host} presented a certificate that none of its TLSA records matches (${reasons}): its operator has to publish TLSA records for the certificate in use`;
 }

@@ -1,4 +1,4 @@
-import { type Cause, type DaneOutcome, type Outcome, tellsMore, type Verdict } from "../policy/disposition.ts";
+import { type DaneOutcome, type Outcome, tellsMore, type Verdict } from "../policy/disposition.ts";
 import type { QueuedRecipient } from "../spool/message.ts";
 import type { LookupWord } from "./lookupWord.ts";
 
@@ -18,7 +18,9 @@ export type Trace = {
 
 export type RecipientOutcome = { recipient: QueuedRecipient; outcome: Outcome; trace: Trace };
 
-type Entry = { recipient: QueuedRecipient; state: "open" | "closed"; known?: { outcome: Outcome; trace: Trace } };
+type Known = { outcome: Outcome; trace: Trace };
+type Entry = { recipient: QueuedRecipient; state: "open" | "closed"; known?: Known };
+type Undelivered = Exclude<Outcome, { kind: "delivered" }>;
 
 /** Longest text of one cause; several hosts' troubles are joined up to here. */
 const MAX_CAUSE_TEXT = 1000;
@@ -38,16 +40,16 @@ export class Ledger {
     return this.#entries.filter((entry) => entry.state === "open").map((entry) => entry.recipient);
   }
 
-  /** The same trouble for all that are open; they stay open for the next host. */
-  deferOpen(outcome: Outcome, trace: Trace): void {
-    for (const entry of this.#entries) if (entry.state === "open") learn(entry, outcome, trace);
+  /** The same trouble with one host for all that are open; they stay open for the next one. */
+  note(outcome: Outcome, trace: Trace): void {
+    for (const entry of this.#entries) if (entry.state === "open") entry.known = weighed(entry.known, { outcome, trace });
   }
 
   /** The same end for all that are open. */
   closeOpen(outcome: Outcome, trace: Trace): void {
     for (const entry of this.#entries) {
       if (entry.state === "closed") continue;
-      learn(entry, outcome, trace);
+      entry.known = ended(entry.known, { outcome, trace });
       entry.state = "closed";
     }
   }
@@ -56,11 +58,12 @@ export class Ledger {
     const entry = this.#entries.find((candidate) => candidate.recipient.index === recipient.index);
     if (entry === undefined || entry.state === "closed")
       throw new Error(`recipient ${recipient.index} is not open in this attempt`);
-    learn(entry, verdict.outcome, trace);
+    const word = { outcome: verdict.outcome, trace };
+    entry.known = verdict.next === "no" ? ended(entry.known, word) : weighed(entry.known, word);
     if (verdict.next === "no") entry.state = "closed";
   }
 
-  /** Whether any host has said anything about the recipients, so that "no address" would be the lesser truth. */
+  /** Whether anything is known of a recipient, so that "no address" would be the lesser truth. */
   anythingKnown(): "yes" | "no" {
     return this.#entries.some((entry) => entry.known !== undefined) ? "yes" : "no";
   }
@@ -73,22 +76,34 @@ export class Ledger {
   }
 }
 
-/** A final outcome replaces what was known; of two deferrals the one that tells more leads, and the other's text follows. */
-function learn(entry: Entry, outcome: Outcome, trace: Trace): void {
-  const known = entry.known;
-  if (known === undefined || outcome.kind !== "deferred" || known.outcome.kind !== "deferred") {
-    entry.known = { outcome, trace };
-    return;
-  }
-  const better =
-    tellsMore(outcome.cause, known.outcome.cause) === "yes" ? { outcome, trace } : { outcome: known.outcome, trace: known.trace };
-  const other = better.outcome === outcome ? known.outcome : outcome;
-  const cause: Cause = { ...better.outcome.cause, text: joined(better.outcome.cause.text, other.cause) };
-  entry.known = { outcome: { ...better.outcome, cause }, trace: better.trace };
+/** The last word of this attempt: delivered and failed replace what hosts before said, a deferral is weighed against it. */
+function ended(known: Known | undefined, word: Known): Known {
+  return word.outcome.kind === "deferred" ? weighed(known, word) : word;
 }
 
-function joined(text: string, other: Cause): string {
-  const where = other.host === undefined || other.text.includes(other.host) ? "" : `${other.host}: `;
-  const whole = `${text}; also ${where}${other.text}`;
-  return text.includes(other.text) || whole.length > MAX_CAUSE_TEXT ? text : whole;
+/**
+ * Of two hosts' troubles one leads, and the other's text follows. A deferral leads before a failure: the host that was out of reach may yet
+ * meet the demand that the other did not (RFC 8689 §4.2.1: every host has to be asked). Else the one that tells more.
+ */
+function weighed(known: Known | undefined, word: Known): Known {
+  const { outcome } = word;
+  if (known === undefined || outcome.kind === "delivered" || known.outcome.kind === "delivered") return word;
+  return leads(outcome, known.outcome)
+    ? followed(outcome, word.trace, known.outcome)
+    : followed(known.outcome, known.trace, outcome);
+}
+
+function leads(candidate: Undelivered, current: Undelivered): boolean {
+  if (candidate.kind !== current.kind) return candidate.kind === "deferred";
+  return tellsMore(candidate.cause, current.cause) === "yes";
+}
+
+function followed(outcome: Undelivered, trace: Trace, other: Undelivered): Known {
+  return { outcome: { ...outcome, cause: { ...outcome.cause, text: joined(outcome.cause.text, other.cause.text) } }, trace };
+}
+
+/** Equal texts (several addresses of one host) are said once. */
+function joined(text: string, other: string): string {
+  const whole = `${text}; also, ${other}`;
+  return text.includes(other) || whole.length > MAX_CAUSE_TEXT ? text : whole;
 }

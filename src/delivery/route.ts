@@ -1,32 +1,23 @@
+import type { HostOrigin } from "../dane/referenceIdentifier.ts";
 import { type DomainName, displayName, isName, parseName } from "../dns/name.ts";
-import type { Unroutable } from "../policy/disposition.ts";
 import { mxOrder } from "../policy/mxOrder.ts";
-import type { MxSecurity } from "../policy/tlsPolicy.ts";
+import type { Unroutable } from "../policy/unroutable.ts";
 import type { Resolver } from "../resolver/resolver.ts";
+import { parseAddressLiteral } from "../smtp/addressLiteral.ts";
 import { type LookupWord, lookupWord } from "./lookupWord.ts";
 
 /** One entry of `delivery.routes`. `domain`: exact, `.example.org` for its subdomains, or `*`. */
 export type RouteSetting = { domain: string; nextHop: string; tls: "starttls" | "implicit" };
 
-/**
- * Where a destination's mail goes. `nextHop` is the domain of RFC 7672 §2.2.1 (the recipient's domain, or a route's), `expanded` where its
- * aliases led: both are reference identifiers. `mx` is `configured` for names that no DNS answer chose: a route's host, or the domain itself.
- */
+/** Where a destination's mail goes: hosts in the order in which they are tried, and how they were found; or one address. */
 export type Route =
-  | {
-      kind: "hosts";
-      hosts: readonly [DomainName, ...DomainName[]];
-      mx: MxSecurity;
-      /** Whether the hosts come from MX records; without, the next hop is its own host (RFC 5321 §5.1). */
-      found: "by-mx" | "implicit" | "by-route";
-      mxLookup: LookupWord;
-      nextHop: DomainName;
-      expanded: DomainName;
-      port: number;
-      channel: "starttls" | "implicit";
-    }
-  | { kind: "literal"; address: string; port: number; channel: "starttls" | "implicit"; found: "by-address" | "by-route" }
+  | ({ kind: "hosts"; hosts: readonly [DomainName, ...DomainName[]]; origin: HostOrigin; mxLookup: LookupWord } & At)
+  | ({ kind: "literal"; address: string; found: "by-address" | "by-route" } & At)
   | { kind: "unroutable"; trouble: Unroutable; mxLookup: LookupWord };
+
+type At = { port: number; channel: "starttls" | "implicit" };
+export type HostsRoute = Extract<Route, { kind: "hosts" }>;
+export type LiteralRoute = Extract<Route, { kind: "literal" }>;
 
 export type RouteContext = {
   resolver: Resolver;
@@ -40,74 +31,65 @@ export type RouteContext = {
 
 /** Resolves `destination` (an A-label domain, or `[literal]`) to the hosts to try, in order: design.md §3's first column. */
 export async function findRoute(destination: string, context: RouteContext): Promise<Route> {
-  const setting = routeFor(destination, context.routes);
-  if (setting !== undefined) {
-    const hop = parseNextHop(setting.nextHop, context.port);
-    if (hop.kind === "error")
-      return { kind: "unroutable", trouble: { kind: "loop", domain: destination, because: hop.reason }, mxLookup: "not-asked" };
-    if (hop.kind === "address")
-      return { kind: "literal", address: hop.address, port: hop.port, channel: setting.tls, found: "by-route" };
-    if (hop.kind === "host") return single(hop.name, hop.name, "by-route", "not-asked", hop.port, setting.tls);
-    return byMx(hop.name, hop.port, setting.tls, context);
-  }
-  const literal = parseLiteral(destination);
-  if (literal !== undefined)
-    return { kind: "literal", address: literal, port: context.port, channel: "starttls", found: "by-address" };
+  const setting = bestMatch(destination, context.routes);
+  if (setting !== undefined) return configured(setting, context);
+  const at = { port: context.port, channel: "starttls" } as const;
+  const literal = parseAddressLiteral(destination);
+  if (literal.kind === "literal") return { kind: "literal", address: literal.address, found: "by-address", ...at };
   const domain = parseName(destination);
-  if (!isName(domain))
-    return { kind: "unroutable", trouble: { kind: "noSuchDomain", domain: destination }, mxLookup: "not-asked" };
-  return byMx(domain, context.port, "starttls", context);
+  if (isName(domain)) return byMx(domain, at, context);
+  return { kind: "unroutable", trouble: { kind: "noSuchDomain", domain: destination }, mxLookup: "not-asked" };
 }
 
-async function byMx(domain: DomainName, port: number, channel: "starttls" | "implicit", context: RouteContext): Promise<Route> {
+async function configured(setting: RouteSetting, context: RouteContext): Promise<Route> {
+  const hop = parseNextHop(setting.nextHop, context.port);
+  if (hop.kind === "error")
+    return { kind: "unroutable", trouble: { kind: "misconfigured", because: hop.reason }, mxLookup: "not-asked" };
+  const at = { port: hop.port, channel: setting.tls };
+  switch (hop.kind) {
+    case "address":
+      return { kind: "literal", address: hop.address, found: "by-route", ...at };
+    case "host":
+      // RFC 7672 §2.2.2: named by the operator, and so a-priori secure.
+      return { kind: "hosts", hosts: [hop.name], origin: { kind: "relay", nextHop: hop.name }, mxLookup: "not-asked", ...at };
+    case "mx":
+      return byMx(hop.name, at, context);
+    default:
+      return hop satisfies never;
+  }
+}
+
+async function byMx(domain: DomainName, at: At, context: RouteContext): Promise<Route> {
   const resolution = await context.resolver.resolve(domain, "MX");
   const mxLookup = lookupWord(resolution);
+  const unroutable = (trouble: Unroutable): Route => ({ kind: "unroutable", trouble, mxLookup });
   // RFC 7672 §2.1.2: an MX look-up that is bogus or failed means that nothing is tried, whatever the addresses would say.
   if (resolution.status === "bogus" || resolution.status === "indeterminate") {
     const what = `the MX records of ${displayName(domain)} could not be ${resolution.status === "bogus" ? "validated" : "looked up"}`;
-    return { kind: "unroutable", trouble: { kind: "lookup", what, reasons: resolution.reasons }, mxLookup };
+    return unroutable({ kind: "lookup", what, reasons: resolution.reasons });
   }
   switch (resolution.answer) {
     case "nxdomain":
-      return { kind: "unroutable", trouble: { kind: "noSuchDomain", domain: displayName(domain) }, mxLookup };
+      return unroutable({ kind: "noSuchDomain", domain: displayName(domain) });
     case "nodata":
-      return single(domain, resolution.name, "implicit", mxLookup, port, channel);
+      // RFC 5321 §5.1, RFC 7672 §2.2.2: without MX records the domain's name is its sole host.
+      return { kind: "hosts", hosts: [domain], origin: { kind: "implicit-mx", nextHop: domain }, mxLookup, ...at };
     case "records": {
       const order = mxOrder(resolution.records, context.self, context.random);
-      if (order.kind === "nullMx")
-        return { kind: "unroutable", trouble: { kind: "nullMx", domain: displayName(domain) }, mxLookup };
+      if (order.kind === "nullMx") return unroutable({ kind: "nullMx", domain: displayName(domain) });
       if (order.kind === "loop") {
         const because = `this relay (${displayName(order.self)}) is its own best mail exchanger`;
-        return { kind: "unroutable", trouble: { kind: "loop", domain: displayName(domain), because }, mxLookup };
+        return unroutable({ kind: "loop", domain: displayName(domain), because });
       }
-      const mx = resolution.status;
-      return {
-        kind: "hosts",
-        hosts: order.hosts,
-        mx,
-        found: "by-mx",
-        mxLookup,
-        nextHop: domain,
-        expanded: resolution.name,
-        port,
-        channel,
-      };
+      const origin: HostOrigin =
+        resolution.status === "secure"
+          ? { kind: "mx", mx: "secure", nextHop: domain, expandedNextHop: resolution.name }
+          : { kind: "mx", mx: "insecure" };
+      return { kind: "hosts", hosts: order.hosts, origin, mxLookup, ...at };
     }
     default:
       return resolution satisfies never;
   }
-}
-
-/** A host that no MX record chose: a-priori known, so no forged answer can have put another in its place (RFC 7672 §2.2.2). */
-function single(
-  host: DomainName,
-  expanded: DomainName,
-  found: "implicit" | "by-route",
-  mxLookup: LookupWord,
-  port: number,
-  channel: "starttls" | "implicit",
-): Route {
-  return { kind: "hosts", hosts: [host], mx: "configured", found, mxLookup, nextHop: host, expanded, port, channel };
 }
 
 /** The setting that fits best: the exact domain, then the longest `.suffix`, then `*`. */
@@ -127,10 +109,6 @@ export function bestMatch<T extends { domain: string }>(destination: string, set
   return best;
 }
 
-function routeFor(destination: string, routes: readonly RouteSetting[]): RouteSetting | undefined {
-  return bestMatch(destination, routes);
-}
-
 export type NextHop =
   | { kind: "mx"; name: DomainName; port: number }
   | { kind: "host"; name: DomainName; port: number }
@@ -144,17 +122,14 @@ export function parseNextHop(text: string, defaultPort: number): NextHop {
     return { kind: "error", reason: `next hop ${JSON.stringify(text)} is not host, host:port, [host] or [host]:port` };
   const port = match[2] === undefined ? defaultPort : Number(match[2]);
   if (port < 1 || port > 65535) return { kind: "error", reason: `next hop ${JSON.stringify(text)} has a port outside 1-65535` };
-  const literal = parseLiteral(match[1]);
-  if (literal !== undefined) return { kind: "address", address: literal, port };
-  const bracketed = match[1].startsWith("[");
-  const name = parseName(bracketed ? match[1].slice(1, -1) : match[1]);
+  const inner = /^\[(.*)\]$/.exec(match[1])?.[1];
+  if (inner !== undefined) {
+    // The tag that RFC 5321 §4.1.3 wants in an IPv6 literal may be left out in a setting: a name has no colon.
+    const literal = parseAddressLiteral(inner.includes(":") && !/^IPv6:/i.test(inner) ? `[IPv6:${inner}]` : `[${inner}]`);
+    if (literal.kind === "literal") return { kind: "address", address: literal.address, port };
+    if (inner.includes(":")) return { kind: "error", reason: `next hop ${JSON.stringify(text)}: ${literal.reason}` };
+  }
+  const name = parseName(inner ?? match[1]);
   if (!isName(name)) return { kind: "error", reason: `next hop ${JSON.stringify(text)}: ${name.reason}` };
-  return { kind: bracketed ? "host" : "mx", name, port };
-}
-
-/** The address inside `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 §4.1.3); undefined when it is none. */
-function parseLiteral(text: string): string | undefined {
-  const four = /^\[([0-9.]+)\]$/.exec(text)?.[1];
-  if (four !== undefined) return four;
-  return /^\[(?:IPv6:)?([0-9a-f:.]*:[0-9a-f:.]*)\]$/i.exec(text)?.[1];
+  return { kind: inner === undefined ? "mx" : "host", name, port };
 }

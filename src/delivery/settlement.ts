@@ -1,4 +1,4 @@
-import { type Cause, expiredOutcome, type Outcome } from "../policy/disposition.ts";
+import { expiredOutcome, type Outcome } from "../policy/disposition.ts";
 import { type RetrySettings, retryDecision } from "../policy/retrySchedule.ts";
 import type { QueuedRecipient, Settled, Work } from "../spool/message.ts";
 import type { RecipientOutcome } from "./ledger.ts";
@@ -80,14 +80,4 @@ function deferredStep(
 /** RFC 3461 §4.1: without NOTIFY, failures are reported and delays may be; success never is. */
 function wants(recipient: QueuedRecipient, notice: "SUCCESS" | "FAILURE" | "DELAY"): boolean {
   return recipient.notify === undefined ? notice !== "SUCCESS" : recipient.notify.includes(notice);
-}
-
-/** When the attempt itself broke (the content could not be read, a bug): nobody is to blame outside, so everybody waits. */
-export function brokenAttempt(work: Work, text: string): readonly RecipientOutcome[] {
-  const cause: Cause = { kind: "local", text };
-  return work.recipients.map((recipient) => ({
-    recipient,
-    outcome: { kind: "deferred", status: "4.3.0", cause },
-    trace: { tls: "dane:noconnect", dane: "not-tried", dnssec: { mx: "not-asked", address: "not-asked", tlsa: "not-asked" } },
-  }));
 }

@@ -1,7 +1,6 @@
 import type { Tlsa } from "../dane/tlsa.ts";
-import { type ReasonChain, reasonText } from "../dnssec/securityStatus.ts";
 import { type EnhancedStatus, type SmtpPhase, statusOf } from "../smtp/enhancedStatus.ts";
-import { type Reply, replyText } from "../smtp/reply.ts";
+import { type Reply, replyClass, replyText } from "../smtp/reply.ts";
 
 /** Where the trouble lies; the first word an operator reads. */
 export type CauseKind =
@@ -61,72 +60,8 @@ export type Outcome =
   | { kind: "deferred"; status: EnhancedStatus; cause: Cause }
   | { kind: "failed"; status: EnhancedStatus; cause: Cause };
 
-/** One recipient after one host: `next` may be tried at a further host now, `final` is what this attempt yields. */
+/** One recipient after one host: whether a further host may be tried now, and what this one's word is. */
 export type Verdict = { next: "other-host" | "no"; outcome: Outcome };
-
-/**
- * Whether an unusable look-up is a DNSSEC matter (deferred 4.7.5) or one of reachability (4.4.3). The innermost reason decides: a chain
- * that broke because a server did not answer is no forgery.
- */
-export function lookupFailure(reasons: ReasonChain): {
-  cause: "dns" | "dnssec";
-  dane: "bogus" | "lookup-failed";
-  status: EnhancedStatus;
-} {
-  const code = reasons[reasons.length - 1]?.code;
-  const reachability = code === "lookup-failed" || code === "no-trust-anchor";
-  return reachability
-    ? { cause: "dns", dane: "lookup-failed", status: "4.4.3" }
-    : { cause: "dnssec", dane: "bogus", status: "4.7.5" };
-}
-
-/** No host to deliver to: design.md §3's rows for the MX look-up and for addresses. */
-export type Unroutable =
-  | { kind: "lookup"; what: string; reasons: ReasonChain }
-  | { kind: "noSuchDomain"; domain: string }
-  | { kind: "nullMx"; domain: string }
-  | { kind: "noAddress"; domain: string }
-  | { kind: "loop"; domain: string; because: string };
-
-/** RFC 5321 §5.1, RFC 7505 §4.1: what an unroutable destination means for each recipient. A failed look-up never bounces. */
-export function unroutableOutcome(trouble: Unroutable): Outcome {
-  switch (trouble.kind) {
-    case "lookup": {
-      const failure = lookupFailure(trouble.reasons);
-      return {
-        kind: "deferred",
-        status: failure.status,
-        cause: { kind: failure.cause, text: `${trouble.what}: ${reasonText(trouble.reasons)}` },
-      };
-    }
-    case "noSuchDomain":
-      return {
-        kind: "failed",
-        status: "5.1.2",
-        cause: { kind: "no-such-domain", text: `the domain ${trouble.domain} does not exist` },
-      };
-    case "nullMx":
-      return {
-        kind: "failed",
-        status: "5.1.10",
-        cause: { kind: "null-mx", text: `the domain ${trouble.domain} does not accept mail (null MX)` },
-      };
-    case "noAddress":
-      return {
-        kind: "failed",
-        status: "5.4.4",
-        cause: { kind: "no-address", text: `no mail host of ${trouble.domain} has an address` },
-      };
-    case "loop":
-      return {
-        kind: "failed",
-        status: "5.4.6",
-        cause: { kind: "loop", text: `mail for ${trouble.domain} would loop: ${trouble.because}` },
-      };
-    default:
-      return trouble satisfies never;
-  }
-}
 
 /** Where a connection ended before a transaction could begin. */
 export type SessionStage =
@@ -140,22 +75,40 @@ export type SessionStage =
   | "auth";
 
 /**
- * A session that did not come about is always deferred (RFC 7672 §2.2: next server or delayed delivery), also where the greeting was 5yz:
- * that speaks of the host, not of the recipient.
+ * What follows where a demand on the connection is not met by any host: `deferred` (RFC 7672 §2.2: next server or delayed delivery), or
+ * `failed` at once for REQUIRETLS (RFC 8689 §4.2.1).
  */
-export function sessionOutcome(stage: SessionStage, cause: Omit<Cause, "kind">): Outcome {
+export type Unmet = "deferred" | "failed";
+
+/** One host's part in it. It is never the last word: a further host may meet the demand, and one that was out of reach may do so later. */
+function unmetOutcome(status: EnhancedStatus, cause: Cause, unmet: Unmet): Outcome {
+  // RFC 8689 §4.2.1: 5.7.10, encryption needed. A server that itself speaks of a passing trouble (454, RFC 3207 §4) is asked again.
+  const passing = cause.reply !== undefined && replyClass(cause.reply) === 4;
+  if (unmet === "deferred" || passing) return { kind: "deferred", status, cause };
+  return { kind: "failed", status: "5.7.10", cause };
+}
+
+/**
+ * A session that did not come about. Also where the greeting was 5yz it is deferred: that speaks of the host, not of the recipient. The
+ * server's own detail is kept.
+ */
+export function sessionOutcome(stage: SessionStage, cause: Omit<Cause, "kind">, unmet: Unmet): Outcome {
   switch (stage) {
     case "connect":
       return { kind: "deferred", status: "4.4.1", cause: { ...cause, kind: "connect" } };
     case "greeting":
-    case "ehlo":
-      return { kind: "deferred", status: "4.4.2", cause: { ...cause, kind: cause.reply === undefined ? "connect" : "reply" } };
+    case "ehlo": {
+      if (cause.reply === undefined) return { kind: "deferred", status: "4.4.2", cause: { ...cause, kind: "connect" } };
+      const status = statusOf(stage === "greeting" ? "CONNECT" : "EHLO", cause.reply);
+      return { kind: "deferred", status: `4${status.slice(1)}` as EnhancedStatus, cause: { ...cause, kind: "reply" } };
+    }
     case "starttls-missing":
     case "starttls-refused":
-      return { kind: "deferred", status: "4.7.4", cause: { ...cause, kind: "tls-policy" } };
+      return unmetOutcome("4.7.4", { ...cause, kind: "tls-policy" }, unmet);
     case "handshake":
-      return { kind: "deferred", status: "4.7.5", cause: { ...cause, kind: "tls-handshake" } };
+      return unmetOutcome("4.7.5", { ...cause, kind: "tls-handshake" }, unmet);
     case "verify":
+      return unmetOutcome("4.7.5", { ...cause, kind: "tls-policy" }, unmet);
     case "auth":
       return { kind: "deferred", status: "4.7.5", cause: { ...cause, kind: "tls-policy" } };
     default:
@@ -191,40 +144,25 @@ const UNSUPPORTED_STATUS = {
   REQUIRETLS: "5.7.30",
 } as const satisfies Record<string, EnhancedStatus>;
 
-/** The host cannot take this message as it is; that is final, since it speaks of the message and not of the moment. */
+/**
+ * The host cannot take this message as it is: final, since it speaks of the message and not of the moment. Only for REQUIRETLS every host
+ * is asked first (RFC 8689 §4.2.1).
+ */
 export function unsupportedOutcome(
   extension: keyof typeof UNSUPPORTED_STATUS,
   text: string,
   where: { host: string; address: string },
 ): Verdict {
   return {
-    next: "no",
+    next: extension === "REQUIRETLS" ? "other-host" : "no",
     outcome: { kind: "failed", status: UNSUPPORTED_STATUS[extension], cause: { kind: "capability", text, ...where } },
   };
 }
 
-/** A host that its own policy keeps us from: always deferred (RFC 7672 §2.2). */
-export function refusalOutcome(cause: Cause): Outcome {
+/** A host that its own policy keeps us from (RFC 7672 §2.2). Where that is not certain, since a look-up failed, it is never final. */
+export function refusalOutcome(cause: Cause, unmet: Unmet): Outcome {
+  if (cause.kind === "tls-policy") return unmetOutcome("4.7.5", cause, unmet);
   return { kind: "deferred", status: cause.kind === "dns" ? "4.4.3" : "4.7.5", cause };
-}
-
-/** Several hosts without a usable address: `failed` wins over `refused`, that over `noAddress`, since only a proof of absence may bounce. */
-export type HostAbsence =
-  | { kind: "noAddress" }
-  | { kind: "refused"; addresses: readonly string[] }
-  | { kind: "failed"; reasons: ReasonChain };
-
-/** What it means that no host of `domain` has an address to connect to. */
-export function absenceOutcome(domain: string, absences: readonly { host: string; why: HostAbsence }[]): Outcome {
-  let refused: string | undefined;
-  for (const { host, why } of absences) {
-    if (why.kind === "failed")
-      return unroutableOutcome({ kind: "lookup", what: `the addresses of ${host} are not known`, reasons: why.reasons });
-    if (why.kind === "refused")
-      refused = `${host} has only addresses that point back to this machine or network: ${why.addresses.slice(0, 3).join(", ")}`;
-  }
-  if (refused !== undefined) return unroutableOutcome({ kind: "loop", domain, because: refused });
-  return unroutableOutcome({ kind: "noAddress", domain });
 }
 
 /** The end of the lifetime: the recipient fails with the code of its last cause (design.md §2). */

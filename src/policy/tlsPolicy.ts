@@ -1,12 +1,10 @@
-import type { DanePolicy, InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
+import type { DanePolicy } from "../dane/tlsDiscovery.ts";
 import { reasonText } from "../dnssec/securityStatus.ts";
-import { type Cause, type DaneOutcome, lookupFailure, type TlsGot, type TlsWanted } from "./disposition.ts";
+import type { Cause, DaneOutcome, TlsGot, TlsWanted, Unmet } from "./disposition.ts";
+import { lookupFailure } from "./unroutable.ts";
 
 /** `delivery.tlsPolicies` level of a recipient domain; the default is `dane`. */
 export type TlsLevel = "dane-only" | "dane" | "encrypt" | "may" | "none";
-
-/** How the host was found: a secure or insecure MX RRset; `configured` is a route's next hop, an a-priori secure name (RFC 7672 §2.2.2). */
-export type MxSecurity = "secure" | "insecure" | "configured";
 
 /** What the message itself asks for (RFC 8689): REQUIRETLS, or the header `TLS-Required: No`. */
 export type MessageTls = "required" | "not-required" | "unspecified";
@@ -28,90 +26,101 @@ export type HostTls =
   | { kind: "clear"; wanted: "none"; success: DaneOutcome }
   | { kind: "refuse"; wanted: TlsWanted; got: TlsGot | "undecided"; dane: DaneOutcome; cause: Cause };
 
-export type DaneAuthenticate = Extract<DanePolicy, { kind: "authenticate" }>;
+/** Of a host that may be used. */
+export type UsableHostTls = Exclude<HostTls, { kind: "refuse" }>;
 
-export type TlsPolicyInput = {
-  host: string;
+export type DaneAuthenticate = Extract<DanePolicy, { kind: "authenticate" }>;
+type DaneEncrypt = Extract<DanePolicy, { kind: "encryptWithoutAuthentication" }>;
+
+/** What is asked of a delivery before DNS has a say: by the operator, and by the message. */
+export type TlsDemand = {
   level: TlsLevel;
   /** Whether the level was written down by the operator for this domain; `TLS-Required: No` never relaxes such a one. */
   levelFrom: "default" | "operator";
-  mx: MxSecurity;
-  insecureMx: InsecureMxPolicy;
   messageTls: MessageTls;
-  dane: DanePolicy;
 };
 
-/** Whether TLSA has to be looked up at all: the levels encrypt, may and none switch DANE off, and so does an honoured exemption. */
-export function daneIsAsked(
-  input: Pick<TlsPolicyInput, "level" | "levelFrom" | "mx" | "insecureMx" | "messageTls">,
-): "asked" | "exempt" | "insecure-mx" {
-  if (input.messageTls === "required") return "asked";
-  if (input.level === "encrypt" || input.level === "may" || input.level === "none") return "exempt";
-  if (input.messageTls === "not-required" && input.levelFrom === "default") return "exempt";
-  if (input.mx === "insecure" && input.insecureMx === "may" && input.level === "dane") return "insecure-mx";
-  return "asked";
+/** `dane`: from `discoverTls`; an address literal has none to discover. */
+export type TlsPolicyInput = TlsDemand & { host: string; dane: DanePolicy };
+
+/** RFC 7672 §6, mandatory DANE: nothing less will do. */
+function isMandatory(demand: TlsDemand): boolean {
+  return demand.level === "dane-only" || demand.messageTls === "required";
+}
+
+/**
+ * DANE is switched off, so that TLSA need not be looked up: by the operator for this domain (RFC 7672 §9.1), or by the sender for this
+ * message (RFC 8689 §4.2.2).
+ */
+export function isExempt(demand: TlsDemand): boolean {
+  if (isMandatory(demand)) return false;
+  return demand.level !== "dane" || (demand.messageTls === "not-required" && demand.levelFrom === "default");
+}
+
+/** The left side of the `tls` word while nothing is known of the hosts. */
+export function wantedTls(demand: TlsDemand): TlsWanted {
+  if (isMandatory(demand)) return "dane-only";
+  if (!isExempt(demand)) return "dane";
+  return demand.level === "encrypt" || demand.level === "none" ? demand.level : "may";
+}
+
+/**
+ * What follows where no host meets the demand. REQUIRETLS fails at once (RFC 8689 §4.2.1), but for a notification: that SHOULD NOT be
+ * lost for it (§5), and nobody could be told.
+ */
+export function unmetDemand(demand: TlsDemand, sender: string): Unmet {
+  return demand.messageTls === "required" && sender !== "" ? "failed" : "deferred";
 }
 
 /** RFC 7672 §2.2 and §6, and design.md §3: the requirement on one host. Total: every combination has an answer, none falls through. */
 export function hostTls(input: TlsPolicyInput): HostTls {
-  const mandatory = input.level === "dane-only" || input.messageTls === "required";
-  // TLS-Required: No turns the default demand off before DANE is looked at (RFC 8689 §4.2); an operator's level stays.
-  if (!mandatory && daneIsAsked(input) === "exempt") return withoutDane(input.level);
-  const wanted: TlsWanted = mandatory ? "dane-only" : "dane";
-  switch (input.dane.kind) {
+  if (isExempt(input)) return withoutDane(input.level);
+  const mandatory = isMandatory(input);
+  const wanted = wantedTls(input);
+  const { dane, host } = input;
+  switch (dane.kind) {
     case "unreachable": {
       // RFC 7672 §2.2: any look-up error means the next server or later, never a downgrade.
-      const failure = lookupFailure(input.dane.reasons);
-      const text = `${input.host} is not used, because its security policy cannot be known: ${reasonText(input.dane.reasons)}`;
-      return {
-        kind: "refuse",
-        wanted,
-        got: "undecided",
-        dane: failure.dane,
-        cause: { kind: failure.cause, text, host: input.host },
-      };
+      const failure = lookupFailure(dane.reasons);
+      const text = `${host} is not used, since the TLSA records that it must be held to are not known: ${reasonText(dane.reasons)}`;
+      return { kind: "refuse", wanted, got: "undecided", dane: failure.dane, cause: { kind: failure.cause, text, host } };
     }
     case "authenticate":
-      return authenticated(input, input.dane, mandatory, wanted);
-    case "encryptWithoutAuthentication":
-      if (mandatory)
-        return refused(input, "encrypt", "unusable", "publishes TLSA records of which none can be used (RFC 7672 §3.1)");
-      // RFC 7672 §2.2.1 leaves hosts named by an insecure MX RRset to the operator: here, `encrypt`.
-      if (input.mx === "insecure" && input.insecureMx === "encrypt") {
-        return { kind: "encrypt", wanted: "encrypt", got: "encrypt", success: "insecure" };
+      if (dane.mx === "secure") {
+        return { kind: "authenticate", wanted, got: mandatory ? "dane-only" : "dane", success: "authenticated", policy: dane };
       }
-      return { kind: "encrypt", wanted, got: "encrypt", success: "unusable" };
+      // RFC 7672 §2.2.1: mandatory DANE over an insecure MX RRset is delayed; half a chain satisfies neither it nor REQUIRETLS.
+      if (mandatory) return refused(input, "halfdane", "insecure", INSECURE_MX_TEXT);
+      return { kind: "authenticate", wanted, got: "halfdane", success: "halfdane", policy: dane };
+    case "encryptWithoutAuthentication":
+      return encrypted(input, dane, mandatory, wanted);
     case "notApplicable": {
-      const outcome = outcomeWithoutDane(input.dane.because);
-      if (mandatory) return refused(input, "notlsa", outcome, withoutDaneText(input.dane.because));
+      const outcome = outcomeWithoutDane(dane.because);
+      if (mandatory) return refused(input, "notlsa", outcome, withoutDaneText(dane.because));
+      // RFC 7672 §2.2: pre-DANE opportunistic TLS.
       return { kind: "opportunistic", wanted: "may", success: outcome };
     }
     default:
-      return input.dane satisfies never;
+      return dane satisfies never;
   }
 }
 
-function authenticated(input: TlsPolicyInput, policy: DaneAuthenticate, mandatory: boolean, wanted: TlsWanted): HostTls {
-  if (input.mx !== "insecure") {
-    return { kind: "authenticate", wanted, got: mandatory ? "dane-only" : "dane", success: "authenticated", policy };
-  }
-  // RFC 7672 §2.2.1: mandatory DANE over an insecure MX RRset is delayed; half a chain satisfies neither it nor REQUIRETLS.
-  if (mandatory)
-    return refused(
-      input,
-      "halfdane",
-      "insecure",
-      "was named by an MX record that is not signed: an attacker could have named it (RFC 7672 §2.2.1)",
-    );
-  switch (input.insecureMx) {
-    case "dane":
-      return { kind: "authenticate", wanted, got: "halfdane", success: "halfdane", policy };
-    case "encrypt":
+const INSECURE_MX_TEXT =
+  "was named by an MX record that is not signed, so that an attacker could have named it (RFC 7672 §2.2.1)";
+
+function encrypted(input: TlsPolicyInput, { because }: DaneEncrypt, mandatory: boolean, wanted: TlsWanted): HostTls {
+  switch (because) {
+    case "no-usable-record":
+      // RFC 7672 §6: mandatory DANE, and no usable record: delayed.
+      if (mandatory) return refused(input, "encrypt", "unusable", "publishes no TLSA record that mail can use (RFC 7672 §3.1)");
+      // RFC 7672 §2.2: secure, but none usable: TLS is a must, authentication is not.
+      return { kind: "encrypt", wanted, got: "encrypt", success: "unusable" };
+    case "insecure-mx":
+      if (mandatory) return refused(input, "halfdane", "insecure", INSECURE_MX_TEXT);
+      // RFC 7672 §2.2.1 leaves hosts named by an insecure MX RRset to the operator: here, `encrypt`.
       return { kind: "encrypt", wanted: "encrypt", got: "encrypt", success: "insecure" };
-    case "may":
-      return { kind: "opportunistic", wanted: "may", success: "insecure" };
     default:
-      return input.insecureMx satisfies never;
+      return because satisfies never;
   }
 }
 
@@ -164,7 +173,7 @@ function outcomeWithoutDane(because: Extract<DanePolicy, { kind: "notApplicable"
 function withoutDaneText(because: Extract<DanePolicy, { kind: "notApplicable" }>["because"]): string {
   switch (because) {
     case "insecure-mx":
-      return "was named by an MX record that is not signed (RFC 7672 §2.2.1)";
+      return INSECURE_MX_TEXT;
     case "insecure-address":
       return "has addresses in a zone that is not signed, so that it cannot have secure TLSA records (RFC 7672 §2.2.2)";
     case "tlsa-insecure":

@@ -23,11 +23,11 @@ const rows: readonly [string, string, HostOrigin, readonly string[]][] = [
   ["domain that is no alias", "mx10.example.com", { kind: "mx", mx: "secure", ...plain }, ["mx10.example.com", "example.com"]],
   ["MX that is the domain", "example.com", { kind: "mx", mx: "secure", ...plain }, ["example.com"]],
   ["insecure MX", "mx10.example.com", { kind: "mx", mx: "insecure" }, ["mx10.example.com"]],
-  ["no MX", "example.com", { kind: "implicit-mx", mx: "secure", nextHop: name("example.com") }, ["example.com"]],
+  ["no MX", "example.com", { kind: "implicit-mx", nextHop: name("example.com") }, ["example.com"]],
   [
     "no MX, aliased",
     "host.example.net",
-    { kind: "implicit-mx", mx: "secure", nextHop: name("example.com") },
+    { kind: "implicit-mx", nextHop: name("example.com") },
     ["host.example.net", "example.com"],
   ],
   [

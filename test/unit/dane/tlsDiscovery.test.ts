@@ -186,7 +186,7 @@ function discovered(host: HostLookups, answers: readonly string[]): string {
       case "authenticate":
         return [...asked, `authenticate ${policy.mx} at ${policy.base} by ${policy.identifiers.join(",")}`].join(" ");
       case "encryptWithoutAuthentication":
-        return [...asked, `encrypt at ${policy.base}`].join(" ");
+        return [...asked, `encrypt at ${policy.base} because ${policy.because}`].join(" ");
       case "unreachable":
         return [...asked, "unreachable"].join(" ");
       default:
@@ -204,7 +204,7 @@ const BY_EXPANDED = "authenticate secure at host.example.net. by host.example.ne
 const ONE_CANDIDATE: readonly [string, string][] = [
   ["usable", BY_HOST],
   ["usable over aliases", BY_HOST],
-  ["unusable", "encrypt at mx.example.org."],
+  ["unusable", "encrypt at mx.example.org. because no-usable-record"],
   ["insecure", "tlsa-insecure"],
   ["insecure over an alias", "tlsa-insecure"],
   ["nodata", "tlsa-absent"],
@@ -226,7 +226,7 @@ describe("RFC 7672 §2.2.3: the records of one candidate", () => {
 const FIRST_DECIDES: readonly [string, string][] = [
   ["usable", BY_EXPANDED],
   ["usable over aliases", BY_EXPANDED],
-  ["unusable", "encrypt at host.example.net."],
+  ["unusable", "encrypt at host.example.net. because no-usable-record"],
   ["bogus", "unreachable"],
   ["indeterminate", "unreachable"],
 ];
@@ -250,7 +250,7 @@ describe("RFC 7672 §2.2.3: two candidates", () => {
 
 const INSECURE_MX: HostOrigin = { kind: "mx", mx: "insecure" };
 const RELAY: HostOrigin = { kind: "relay", nextHop: HOST };
-const implicitMx = (mx: Status): HostOrigin => ({ kind: "implicit-mx", mx, nextHop: HOST });
+const IMPLICIT_MX: HostOrigin = { kind: "implicit-mx", nextHop: HOST };
 
 describe("RFC 7672 §2.2.1, §3.2.2: where the host comes from", () => {
   const rows: readonly [string, HostLookups, readonly string[], string][] = [
@@ -266,29 +266,29 @@ describe("RFC 7672 §2.2.1, §3.2.2: where the host comes from", () => {
       ["usable"],
       `${ASK_EXPANDED} authenticate insecure at host.example.net. by host.example.net.`,
     ],
-    ["insecure MX, none usable", lookups("plain", INSECURE_MX), ["unusable"], `${ASK_HOST} encrypt at mx.example.org.`],
-    ["insecure MX: encrypt", lookups("plain", INSECURE_MX, "encrypt"), ["usable"], `${ASK_HOST} encrypt at mx.example.org.`],
+    ["insecure MX, none usable", lookups("plain", INSECURE_MX), ["unusable"], `${ASK_HOST} encrypt at mx.example.org. because no-usable-record`],
+    ["insecure MX: encrypt", lookups("plain", INSECURE_MX, "encrypt"), ["usable"], `${ASK_HOST} encrypt at mx.example.org. because insecure-mx`],
     ["insecure MX: encrypt, no records", lookups("plain", INSECURE_MX, "encrypt"), ["nodata"], `${ASK_HOST} tlsa-absent`],
     ["insecure MX: encrypt, bogus", lookups("plain", INSECURE_MX, "encrypt"), ["bogus"], `${ASK_HOST} unreachable`],
     ["insecure MX: may", lookups("plain", INSECURE_MX, "may"), [], "insecure-mx"],
     ["secure MX: may is not for it", lookups("plain", SECURE_MX, "may"), ["usable"], `${ASK_HOST} ${BY_HOST}`],
     [
       "no MX",
-      lookups("plain", implicitMx("secure")),
+      lookups("plain", IMPLICIT_MX),
       ["usable"],
       `${ASK_HOST} authenticate secure at mx.example.org. by mx.example.org.`,
     ],
     [
       "no MX, aliased domain",
-      lookups("aliased", implicitMx("secure")),
+      lookups("aliased", IMPLICIT_MX),
       ["usable"],
       `${ASK_EXPANDED} authenticate secure at host.example.net. by host.example.net.,mx.example.org.`,
     ],
     [
-      "no MX, not proved",
-      lookups("plain", implicitMx("insecure"), "may"),
+      "no MX: nobody named the host, so insecureMx is not for it",
+      lookups("plain", IMPLICIT_MX, "may"),
       ["usable"],
-      `${ASK_HOST} authenticate insecure at mx.example.org. by mx.example.org.`,
+      `${ASK_HOST} authenticate secure at mx.example.org. by mx.example.org.`,
     ],
     [
       "configured relay",

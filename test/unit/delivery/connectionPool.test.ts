@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import type { ConnectionResult, SmtpSession } from "../../../src/delivery/connection.ts";
-import { ConnectionPool, type PoolOptions } from "../../../src/delivery/connectionPool.ts";
+import { ConnectionPool, type PoolOptions, type SessionSource } from "../../../src/delivery/connectionPool.ts";
 
 /** A session that only has a state, and remembers how it ended. */
 class StubSession implements SmtpSession {
@@ -36,8 +36,8 @@ function fixture(options: Omit<PoolOptions, "clock"> = {}) {
     sessions.push(session);
     return Promise.resolve({ kind: "ready", session });
   };
-  const acquire = async (key: string): Promise<SmtpSession> => {
-    const result = await pool.acquire(key, open);
+  const acquire = async (key: string, source: SessionSource = "pool-or-new"): Promise<SmtpSession> => {
+    const result = await pool.acquire(key, source, open);
     assert.ok(result.kind === "ready");
     return result.session;
   };
@@ -54,11 +54,23 @@ test("a released session serves the next one of its key, and only of its key", a
   const { pool, sessions, open, acquire } = fixture();
   const first = await acquire("a");
   pool.release(first);
-  assert.deepEqual(await pool.acquire("a", open), { kind: "ready", session: first, reused: "yes" });
+  assert.deepEqual(await pool.acquire("a", "pool-or-new", open), { kind: "ready", session: first, reused: "yes" });
   pool.release(first);
   assert.notEqual(await acquire("b"), first);
   assert.equal(sessions.length, 2);
   assert.equal(pool.open, 2);
+  await pool.close();
+});
+
+test("who wants a new connection gets one, also where idle ones fill the limit of the key", async () => {
+  const { pool, sessions, acquire } = fixture({ maxConnectionsPerKey: 1 });
+  const idle = await acquire("a");
+  pool.release(idle);
+  assert.notEqual(await acquire("a", "new"), idle);
+  assert.deepEqual(
+    sessions.map(({ ended }) => ended),
+    ["quit", "no"],
+  );
   await pool.close();
 });
 
@@ -158,9 +170,9 @@ test("the limit in all holds; the connection that was idle longest makes room", 
 test("a connection that did not come about leaves its place", async () => {
   const { pool, acquire } = fixture({ maxConnections: 1 });
   const failed = { kind: "failed", failure: { stage: "connect", text: "no" } } as const;
-  assert.deepEqual(await pool.acquire("a", () => Promise.resolve(failed)), failed);
+  assert.deepEqual(await pool.acquire("a", "pool-or-new", () => Promise.resolve(failed)), failed);
   await assert.rejects(
-    pool.acquire("a", () => Promise.reject(new Error("bug"))),
+    pool.acquire("a", "pool-or-new", () => Promise.reject(new Error("bug"))),
     /bug/,
   );
   assert.equal(pool.open, 0);
@@ -172,7 +184,7 @@ test("close: idle ones QUIT, who waits is told, and what comes back later is clo
   const busy = await acquire("a");
   pool.release(await acquire("b"));
   const full = await acquire("c");
-  const waiting = pool.acquire("d", open);
+  const waiting = pool.acquire("d", "pool-or-new", open);
   await settle();
   await pool.close();
   const told = await waiting;

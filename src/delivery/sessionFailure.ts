@@ -1,0 +1,59 @@
+import type { MatchFailure, TriedRecord } from "../dane/matchVerdict.ts";
+import type { UsableHostTls } from "../policy/tlsPolicy.ts";
+import type { ConnectionFailure } from "./connection.ts";
+
+type FailedConnection = { host: string; address: string; tls: UsableHostTls };
+
+/**
+ * The words for a session that did not come about: one sentence for log, queue and DSN that names the host, says what was demanded by
+ * whom, what was there instead, and who has to do what.
+ */
+export function failureText({ host, address, tls }: FailedConnection, { stage, text }: ConnectionFailure): string {
+  switch (stage) {
+    case "connect":
+      return `${host} was not reached: ${text}`;
+    case "greeting":
+    case "ehlo":
+    case "auth":
+      return `${host} (${address}): ${text}`;
+    case "starttls-missing":
+      return `${host} offers no STARTTLS, ${demandText(tls)}: its operator has to enable it, unless something on the way hides it`;
+    case "starttls-refused":
+      return `${host} did not begin TLS, ${demandText(tls)} (${text}): its operator has to repair it`;
+    case "handshake":
+      return `${host} offers STARTTLS, ${demandText(tls)}, but ${text}: its operator has to repair it`;
+    case "verify":
+      return text;
+    default:
+      return stage satisfies never;
+  }
+}
+
+/** Who demands TLS. */
+function demandText(tls: UsableHostTls): string {
+  if (tls.kind === "authenticate" || (tls.kind === "encrypt" && tls.success === "unusable"))
+    return "which its TLSA records demand";
+  if (tls.kind === "encrypt" && tls.success === "insecure") return "which delivery.insecureMx demands";
+  if (tls.kind === "encrypt") return "which delivery.tlsPolicies demands";
+  return "which was tried";
+}
+
+/** The first of these that a record failed by says what to mend; the others only say that some other record is not the one. */
+const REMEDIES: readonly (readonly [readonly MatchFailure[], string])[] = [
+  [["expired"], "renew the certificate"],
+  [["not-yet-valid"], "present a certificate that is valid already"],
+  [["name-mismatch", "name-constraints"], "present a certificate for one of these names"],
+  [["weak-key", "weak-signature"], "replace the certificate by a stronger one"],
+  [
+    ["malformed", "unknown-critical-extension", "not-an-authority", "path-length", "key-usage", "purpose"],
+    "replace the certificates of its chain by sound ones",
+  ],
+];
+
+/** A certificate that no record authenticates: what each record found instead, and what the operator of `host` has to do. */
+export function refusalText(host: string, tried: readonly TriedRecord[]): string {
+  const reasons = [...new Set(tried.map(({ because }) => because))].join("; ");
+  const remedy = REMEDIES.find(([failures]) => tried.some(({ failure }) => failures.includes(failure)))?.[1];
+  const toDo = remedy ?? "publish TLSA records for the certificate in use, or present the certificate that they name";
+  return `${host} presents a certificate that none of its TLSA records authenticates (${reasons}): its operator has to ${toDo}`;
+}
