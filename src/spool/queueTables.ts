@@ -230,8 +230,9 @@ function prepareStatements(database: DatabaseSync) {
     insertAttempt: prepare("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
     anyAttempt: prepare("SELECT 1 FROM attempt WHERE message = ? LIMIT 1"),
     deleteAttempts: prepare("DELETE FROM attempt WHERE message = ?"),
+    // A bare parameter as LIMIT would have SQLite plan the statement anew whenever one is bound.
     dueWorks: prepare(`SELECT message, due FROM work
-      WHERE held = 0 AND destination = ?1 AND (due, message) > (?2, ?3) ORDER BY due, message LIMIT ?4`),
+      WHERE held = 0 AND destination = ?1 AND (due, message) > (?2, ?3) ORDER BY due, message LIMIT ?4 + 0`),
     recipients: prepare("SELECT recipients FROM work WHERE message = ? AND destination = ?"),
     message: prepare("SELECT * FROM message WHERE seq = ?"),
     content: prepare("SELECT size, file, content FROM message WHERE id = ?"),
