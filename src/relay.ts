@@ -46,8 +46,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   try {
     const resolver = await openRelayResolver(parts);
     opened.push(() => resolver.close());
-    const store = await openSqliteStore({ directory: parts.config.spool.directory, clock: parts.clock, random: parts.random });
+    const store = await openStore(parts);
     opened.push(() => store.close());
+    void store.failed.then((error) => failure.resolve(error));
     const engine = createEngine(parts, resolver, store);
     const listener = createSubmission(parts, store);
     const admin = await createAdmin({
@@ -66,6 +67,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     await closeAll();
     throw error;
   }
+}
+
+function openStore({ config, clock, random }: Parts): Promise<Store> {
+  // A due time further off than any wait of the schedule can only come from a clock that was wrong then.
+  const maximumWaitSeconds = Math.max(24 * 3600, 2 * config.delivery.retry.maximumSeconds);
+  return openSqliteStore({ directory: config.spool.directory, clock, random, maximumWaitSeconds });
 }
 
 function openRelayResolver({ config, clock, random, log, instruments }: Parts): Promise<OpenResolver> {
@@ -128,6 +135,9 @@ function reportDelivery(event: DeliveryModuleEvent, { log, instruments, clock }:
     }
     case "ended":
       instruments.deliveryDuration(event.outcome, event.seconds);
+      return;
+    case "reused":
+      instruments.connectionReused();
       return;
     case "host":
       instruments.daneOutcome(event.trace.dane, usageOf(event.trace));

@@ -10,7 +10,7 @@ import type { MessageId, NewMessage, Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
 import { attempt } from "./attempt.ts";
 import { buildDsn } from "./bounce.ts";
-import { type DialogueTimeouts, openConnection } from "./connection.ts";
+import { type ConnectionRequest, type ConnectionResult, type DialogueTimeouts, openConnection } from "./connection.ts";
 import { ConnectionPool } from "./connectionPool.ts";
 import type { DeliveryContext } from "./context.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
@@ -45,6 +45,8 @@ export type DeliveryModuleEvent =
   /** One host tried, or kept from by policy. */
   | { kind: "host"; trace: Trace }
   | { kind: "handshake"; protocol: string; group?: string }
+  /** A session of the pool was taken for a further transaction. */
+  | { kind: "reused" }
   | { kind: "notice"; id: MessageId; about: Work; notice: Notice }
   /** Nobody outside is to blame: the store, or a bug. */
   | { kind: "trouble"; error: unknown };
@@ -185,6 +187,15 @@ export class DeliveryEngine {
     };
   }
 
+  async #open(request: ConnectionRequest): Promise<ConnectionResult> {
+    const result = await openConnection(request);
+    if (result.kind === "ready" && result.session.security.kind === "tls") {
+      const { protocol, group } = result.session.security;
+      this.#options.onEvent({ kind: "handshake", protocol, ...(group === undefined ? {} : { group }) });
+    }
+    return result;
+  }
+
   #contextOf(settings: DeliverySettings): DeliveryContext {
     const { resolver, clock, random, onEvent } = this.#options;
     const below = (exclusiveMaximum: number) => random.below(exclusiveMaximum);
@@ -199,15 +210,11 @@ export class DeliveryEngine {
       session: {
         now: () => clock.now(),
         matches: new WeakMap(),
-        connect: (key, request, source) =>
-          this.#pool.acquire(key, source, async () => {
-            const result = await openConnection(request);
-            if (result.kind === "ready" && result.session.security.kind === "tls") {
-              const { protocol, group } = result.session.security;
-              onEvent({ kind: "handshake", protocol, ...(group === undefined ? {} : { group }) });
-            }
-            return result;
-          }),
+        connect: async (key, request, source) => {
+          const result = await this.#pool.acquire(key, source, () => this.#open(request));
+          if (result.kind === "ready" && result.reused === "yes") onEvent({ kind: "reused" });
+          return result;
+        },
       },
       release: (session) => this.#pool.release(session),
       content: (work) => this.#contentOf(work),

@@ -1,4 +1,5 @@
-import { type DomainName, isWithin, labelCount } from "../dns/name.ts";
+import { RR_TYPE } from "../dns/message.ts";
+import { type DomainName, isWithin, labelCount, parentOf } from "../dns/name.ts";
 import type { UpstreamReport } from "./probe.ts";
 import type { AskOptions, Source, SourceAnswer } from "./source.ts";
 import type { ServerAddress } from "./transport.ts";
@@ -41,7 +42,8 @@ export class SourceSelection implements Source {
   }
 
   async ask(name: DomainName, type: number, options?: AskOptions): Promise<SourceAnswer> {
-    const zone = this.#zoneOf(name);
+    // RFC 4035 §3.1.4.1: the DS of a zone's apex is the parent's to answer.
+    const zone = this.#zoneOf(type === RR_TYPE.DS ? (parentOf(name) ?? name) : name);
     if (zone !== undefined) return zone.source.ask(name, type, options);
     if (this.#current === undefined) await this.choose();
     const source = this.#current?.source;

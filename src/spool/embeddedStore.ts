@@ -175,6 +175,10 @@ export class EmbeddedStore implements Store {
     this.#listeners.push(listener);
   }
 
+  get failed(): Promise<Error> {
+    return this.#queue.failed;
+  }
+
   async health(): Promise<{ kind: "writable" } | { kind: "unwritable"; reason: string }> {
     try {
       this.#requireSpace();

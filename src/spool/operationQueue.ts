@@ -10,6 +10,7 @@ type Waiting = { operation: Operation; resolve: (answer: Answer) => void };
 /** So that one transaction, and the time until its first answer, stays bounded. */
 const MAX_BATCH = 1000;
 
+const CLOSED = "the spool is closed";
 // Compiled, this file and the worker's have another extension.
 const WORKER_FILE = new URL(import.meta.url.endsWith(".ts") ? "./sqliteWorker.ts" : "./sqliteWorker.js", import.meta.url);
 
@@ -18,14 +19,16 @@ export class OperationQueue {
   #gathering: Waiting[] = [];
   #underWay: readonly Waiting[] = [];
   #scheduled = false;
+  #closing = false;
   #end: string | undefined;
   #opened: ((opened: Opened) => void) | undefined;
+  readonly #failed = Promise.withResolvers<Error>();
 
   private constructor(settings: WorkerSettings) {
     this.#worker = new Worker(WORKER_FILE, { workerData: settings });
     this.#worker.on("message", (message: Opened | readonly Answer[]) => this.#receive(message));
     this.#worker.on("error", (error) => this.#fail(`the spool's worker thread failed: ${error.message}`));
-    this.#worker.on("exit", () => this.#fail("the spool is closed"));
+    this.#worker.on("exit", () => this.#fail(this.#closing ? CLOSED : "the spool's worker thread ended unasked"));
   }
 
   /** Starts the worker; resolves with what it found, and then operations may be submitted. */
@@ -37,6 +40,11 @@ export class OperationQueue {
     return { queue, opened };
   }
 
+  /** Resolves when the worker has ended unasked: nothing can be stored or read any more by this process. */
+  get failed(): Promise<Error> {
+    return this.#failed.promise;
+  }
+
   /** Why nothing more can be asked; undefined while the worker runs. */
   get ended(): string | undefined {
     return this.#end;
@@ -44,6 +52,7 @@ export class OperationQueue {
 
   submit(operation: Operation): Promise<Answer> {
     if (this.#end !== undefined) return Promise.resolve({ kind: "failed", error: "closed", text: this.#end });
+    if (operation.kind === "close") this.#closing = true;
     return new Promise((resolve) => {
       this.#gathering.push({ operation, resolve });
       this.#schedule();
@@ -51,6 +60,7 @@ export class OperationQueue {
   }
 
   async terminate(): Promise<void> {
+    this.#closing = true;
     await this.#worker.terminate();
   }
 
@@ -83,7 +93,8 @@ export class OperationQueue {
   #fail(reason: string): void {
     if (this.#end !== undefined) return;
     this.#end = reason;
-    const failure = { kind: "failed", error: reason === "the spool is closed" ? "closed" : "io", text: reason } as const;
+    const failure = { kind: "failed", error: reason === CLOSED ? "closed" : "io", text: reason } as const;
+    if (reason !== CLOSED) this.#failed.resolve(new Error(reason));
     this.#opened?.(failure);
     for (const { resolve } of [...this.#underWay, ...this.#gathering]) resolve(failure);
     this.#underWay = [];

@@ -40,6 +40,8 @@ export interface Store {
   onWork(listener: () => void): void;
   /** Whether a message could be stored now; the text says what is wrong and what to do. */
   health(): Promise<{ kind: "writable" } | { kind: "unwritable"; reason: string }>;
+  /** Resolves when this process can never use the store again, and should end; stays open otherwise. */
+  readonly failed: Promise<Error>;
   close(): Promise<void>;
 }
 
