@@ -53,9 +53,10 @@ export async function openHostSession(
 ): Promise<HostSession> {
   const need = needOf(connection.tls);
   const first = await connectOnce(connection, need, context, source);
-  // RFC 7672 §2.2: without secure TLSA records the client MAY retry in clear text when the handshake fails.
-  const inClear = need === "opportunistic" && first.kind === "failed" && first.stage === "handshake";
-  return inClear ? connectOnce(connection, "none", context, source) : first;
+  // RFC 7672 §2.2: without secure TLSA records the client MAY retry in clear text when the handshake fails. A STARTTLS that is refused in
+  // words is no failure here, the session goes on in clear text: what fails is the connection itself.
+  const tlsFailed = first.kind === "failed" && (first.stage === "handshake" || first.stage === "starttls-refused");
+  return need === "opportunistic" && tlsFailed ? connectOnce(connection, "none", context, source) : first;
 }
 
 function needOf(tls: UsableHostTls): TlsNeed["need"] {

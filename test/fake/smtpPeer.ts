@@ -106,6 +106,8 @@ class PeerDialogue {
   readonly session: PeerSession = { commands: [], clear: [], insideTls: [], contents: [], ended: false };
   readonly #script: PeerScript;
   readonly #accepted: (message: PeerMessage) => void;
+  /** The one below TLS, too: only that can be reset. */
+  readonly #plain: net.Socket;
   #socket: net.Socket;
   #reader: PeerReader;
   #inTls = false;
@@ -114,6 +116,7 @@ class PeerDialogue {
   #chunks: Buffer[] = [];
 
   constructor(socket: net.Socket, script: PeerScript, accepted: (message: PeerMessage) => void) {
+    this.#plain = socket;
     this.#socket = socket;
     this.#script = script;
     this.#accepted = accepted;
@@ -164,7 +167,7 @@ class PeerDialogue {
 
   async #end(how: "close" | "reset" | "hang"): Promise<never> {
     if (how === "hang") await this.#reader.ended();
-    else if (how === "reset") this.#socket.resetAndDestroy();
+    else if (how === "reset") this.#plain.resetAndDestroy();
     else {
       this.#socket.end();
       await this.#reader.ended();
