@@ -10,6 +10,7 @@ import type { Log } from "./log.ts";
 import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments, type Observations } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
+import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
 import { messageIds } from "./spool/messageId.ts";
@@ -84,6 +85,7 @@ function openRelayResolver({ config, clock, random, log, instruments }: Parts): 
       forwardZones: resolver.forwardZones.map((entry) => ({ ...entry, zone: name(entry.zone) })),
       probe: { good: nameOf(resolver.probe.good), bad: nameOf(resolver.probe.bad) },
       allowLoopback: delivery.allowLoopback,
+      stateDirectory: config.spool.directory,
     },
     {
       clock,
@@ -94,6 +96,7 @@ function openRelayResolver({ config, clock, random, log, instruments }: Parts): 
       },
       onValidation: (state) => reportValidation(state, log, instruments),
       onExchange: (transport, milliseconds) => instruments.dnsQuery(transport, milliseconds / 1000),
+      onTrustAnchor: (event) => log.event({ event: "config", key: "resolver.trustAnchorFile", reason: trustAnchorText(event) }),
     },
   );
 }

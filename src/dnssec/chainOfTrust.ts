@@ -113,6 +113,10 @@ export function* judgeCut(name: DomainName, parent: SecureZone, rules: Rules): J
 export function* judgeAnchor(name: DomainName, rules: Rules): Judging<Trust> {
   const anchor = rules.anchors.get(name);
   if (anchor === undefined) throw new Error(`no trust anchor for ${name}`);
+  if (anchor.ds.length + anchor.keys.length === 0) {
+    const text = `every trust anchor of ${displayName(name)} is revoked`;
+    return { kind: "bogus", reasons: [{ code: "key-missing", text }], fault: "zone", ttlSeconds: ANCHOR_TTL_SECONDS };
+  }
   const ds = usableDs(anchor.ds, rules.algorithms);
   const keys = anchor.keys.filter((rdata) => isSupported(name, rdata, rules));
   if (ds.length + keys.length === 0) {

@@ -25,7 +25,7 @@ export function usableDs(ds: readonly Ds[], table: AlgorithmTable): readonly Ds[
 }
 
 /** Whether `key` is the one that `ds` is the digest of (RFC 4034 §5.1.4). */
-function isDigestOf(ds: Ds, key: ZoneKey, table: AlgorithmTable): boolean {
+export function isDigestOf(ds: Ds, key: ZoneKey, table: AlgorithmTable): boolean {
   const digest = table.digests.get(ds.digestType);
   return digest?.digest(Buffer.concat([nameToWire(key.zone), key.rdata])).equals(ds.digest) === true;
 }

@@ -32,6 +32,8 @@ export type RrsetVerification =
       keyTag: number;
       /** Seconds since the epoch. */
       expiration: number;
+      /** Seconds. */
+      originalTtl: number;
       /** Present when the RRset came out of a wildcard: it counts only together with a proof that `nextCloser` does not exist. */
       expansion?: WildcardExpansion;
     }
@@ -211,6 +213,7 @@ function verified(rrset: RRset, rrsig: Rrsig, rrsigTtl: number, now: number): Rr
     algorithm,
     keyTag,
     expiration: now + untilExpiration,
+    originalTtl: rrsig.originalTtl,
   };
   if (rrsig.labels >= rrsigLabelCount(rrset.name)) return result;
   const closestEncloser = suffixOf(rrset.name, rrsig.labels);

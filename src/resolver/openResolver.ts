@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Clock, Random } from "../clock.ts";
 import { type DomainName, ROOT } from "../dns/name.ts";
 import { algorithmTable } from "../dnssec/algorithm.ts";
+import { openActiveRefresh, type TrustAnchorEvent } from "./activeRefresh.ts";
 import { createForwarder } from "./forwarder.ts";
 import { probeUpstream, probeValidation } from "./probe.ts";
 import { createRecursor } from "./recursor.ts";
@@ -17,6 +19,8 @@ export type ResolverSettings = {
   mode: ResolverMode;
   upstreams: readonly ServerAddress[];
   trustAnchorFile?: string | undefined;
+  /** Where the state of RFC 5011 is kept. Without it the trust anchors stay as they are configured. */
+  stateDirectory?: string | undefined;
   rootHintsFile?: string | undefined;
   sha1: "insecure" | "validate";
   insecureZones: readonly DomainName[];
@@ -31,6 +35,7 @@ export type ResolverEvents = {
   onVerdict: (verdict: Verdict) => void;
   onValidation: (state: ValidationState) => void;
   onExchange: (transport: "udp" | "tcp" | "tls", milliseconds: number) => void;
+  onTrustAnchor: (event: TrustAnchorEvent) => void;
 };
 
 export type OpenResolver = {
@@ -45,6 +50,7 @@ export type OpenResolver = {
 const CACHE_ENTRIES = 100_000;
 const TRUST_CACHE_ENTRIES = 20_000;
 const PROBE_MILLISECONDS = 5000;
+const TRUST_POINT_FILE = "trust-anchors.json";
 
 /** Builds the look-ups that `resolver.*` asks for. Rejects with what is wrong when a file of it cannot be used. */
 export async function openResolver(
@@ -70,10 +76,22 @@ export async function openResolver(
     probe: (upstream) => probeUpstream(upstream, { transport, zone, timeoutMilliseconds: PROBE_MILLISECONDS }),
     forwardZones: settings.forwardZones.map((entry) => ({ zone: entry.zone, source: forwarder(entry.upstreams) })),
   });
+  const algorithms = algorithmTable({ sha1: settings.sha1 });
+  const refresh =
+    settings.stateDirectory === undefined
+      ? undefined
+      : await openActiveRefresh({
+          file: join(settings.stateDirectory, TRUST_POINT_FILE),
+          configured: read.anchors,
+          algorithms,
+          source: selection,
+          clock,
+          onEvent: surroundings.onTrustAnchor,
+        });
   const validation = {
     source: selection,
-    anchors: read.anchors,
-    algorithms: algorithmTable({ sha1: settings.sha1 }),
+    anchors: () => refresh?.anchors ?? read.anchors,
+    algorithms,
     clock,
     timeoutSeconds,
     trustCacheEntries: TRUST_CACHE_ENTRIES,
@@ -85,9 +103,13 @@ export async function openResolver(
   return {
     resolver: createResolver({ ...validation, cacheEntries: CACHE_ENTRIES, onVerdict }),
     validation: () => monitor.state,
-    start: () => monitor.start(),
+    start: () => {
+      monitor.start();
+      refresh?.start();
+    },
     close: () => {
       monitor.stop();
+      refresh?.stop();
       sockets.close();
     },
   };

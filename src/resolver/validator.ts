@@ -30,7 +30,8 @@ const TOO_MANY_QUESTIONS: Trust = {
 
 export type ValidatorOptions = {
   source: Source;
-  anchors: TrustAnchors;
+  /** Or what gives them, where they change while look-ups go on (RFC 5011). */
+  anchors: TrustAnchors | (() => TrustAnchors);
   algorithms: AlgorithmTable;
   clock: Clock;
   /** For one look-up with all its questions. */
@@ -51,11 +52,13 @@ export class Validator {
   readonly #verifier: Verifier;
   readonly #trust: TtlCache<Trust>;
   readonly #flights = new Map<string, Promise<Evidence>>();
+  #anchors: TrustAnchors;
 
   constructor(options: ValidatorOptions) {
     this.#options = options;
     this.#verifier = new Verifier();
     this.#trust = new TtlCache(options.trustCacheEntries, () => options.clock.monotonic());
+    this.#anchors = anchorsOf(options);
   }
 
   get trustCounts(): { entries: number; hits: number; misses: number } {
@@ -79,7 +82,11 @@ export class Validator {
   }
 
   #rules(): Rules {
-    const { anchors, algorithms, insecureZones, nsec3Iterations, requireAllAlgorithms, clock } = this.#options;
+    const { algorithms, insecureZones, nsec3Iterations, requireAllAlgorithms, clock } = this.#options;
+    const anchors = anchorsOf(this.#options);
+    // RFC 5011 §2.1: a revocation is immediate; what a key was trusted for before it is proved anew.
+    if (anchors !== this.#anchors) this.#trust.clear();
+    this.#anchors = anchors;
     return {
       now: Math.floor(clock.now() / 1000),
       anchors,
@@ -108,7 +115,7 @@ export class Validator {
       // With questions of its own: what is remembered for all must not depend on what one look-up had left.
       const own = { left: MAX_QUESTIONS_PER_ZONE };
       const trust = await this.#verifier.run(judging(), (inner) => this.#provide(inner, rules, own));
-      this.#trust.set(key, trust, trust.ttlSeconds);
+      if (rules.anchors === this.#anchors) this.#trust.set(key, trust, trust.ttlSeconds);
       return { kind: "trust", trust };
     });
   }
@@ -121,6 +128,10 @@ export class Validator {
     this.#flights.set(key, flight);
     return flight;
   }
+}
+
+function anchorsOf({ anchors }: ValidatorOptions): TrustAnchors {
+  return typeof anchors === "function" ? anchors() : anchors;
 }
 
 const EDE_NO_REACHABLE_AUTHORITY = 22;
