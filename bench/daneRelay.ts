@@ -53,5 +53,6 @@ export async function startDaneRelay({ directory, listen, target }: Assignment):
     logFile: join(directory, "log"),
     ready: () => listens(listen),
   });
-  return { ...listen, name: "dane-relay", pid: daemon.pid, stop: daemon.stop };
+  const provesDane = (): "yes" | "no" => (daemon.log().includes('"dane":"authenticated"') ? "yes" : "no");
+  return { ...listen, name: "dane-relay", pid: daemon.pid, provesDane, stop: daemon.stop };
 }

@@ -89,7 +89,10 @@ async function oneRun(who: keyof typeof RELAYS, scenario: Scenario, { directory:
     const listen = { address: block.address(RELAY_PLACE), port: FIRST_PORT + run };
     const relay = await RELAYS[who]({ directory: join(directory, "relay"), listen, target });
     try {
-      return await measure(relay, sink, scenario);
+      const figures = await measure(relay, sink, scenario);
+      if (scenario.delivery.kind === "dane" && relay.provesDane() === "no")
+        throw new Error(`${relay.name} delivered without DANE`);
+      return figures;
     } finally {
       await relay.stop();
     }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startDaemon } from "../test/lab/daemon.ts";
 import type { Assignment, Endpoint, Sender, Target } from "./sender.ts";
@@ -36,7 +36,9 @@ export async function startPostfixRelay({ directory, listen, target }: Assignmen
     environment: { ...process.env, MAIL_CONFIG: config },
     ready: () => listens(listen),
   });
-  return { ...listen, name: "postfix", pid: daemon.pid, stop: daemon.stop };
+  const provesDane = (): "yes" | "no" =>
+    readFileSync(join(directory, "maillog"), "utf8").includes("Verified TLS connection established") ? "yes" : "no";
+  return { ...listen, name: "postfix", pid: daemon.pid, provesDane, stop: daemon.stop };
 }
 
 /** The directories that Postfix's own installation would make (postfix-files(5)). */
@@ -74,6 +76,7 @@ function targetConfiguration(target: Target): string[] {
         "smtp_dns_support_level = dnssec",
         "smtp_host_lookup = dns",
         "smtp_tls_security_level = dane",
+        "smtp_tls_loglevel = 1",
         "smtp_tls_connection_reuse = yes",
       ];
     default:

@@ -1,8 +1,15 @@
 /** A place that takes or gives mail. */
 export type Endpoint = { address: string; port: number };
 
-/** One relay under test: it listens, and hands everything on to the sink. `pid`: of it or its parent; what is below counts too. */
-export type Sender = Endpoint & { name: string; pid: number; stop: () => Promise<void> };
+/** One relay under test: it listens, and hands everything on to the sink. */
+export type Sender = Endpoint & {
+  name: string;
+  /** Of it or its parent; what is below counts too. */
+  pid: number;
+  /** What its log says of connections, where DANE authenticated them. */
+  provesDane: () => "yes" | "no";
+  stop: () => Promise<void>;
+};
 
 /** What a relay is started with: a folder of its own, where it listens, and where its mail is to go. */
 export type Assignment = { directory: string; listen: Endpoint; target: Target };
