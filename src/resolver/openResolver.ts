@@ -77,17 +77,12 @@ export async function openResolver(
     forwardZones: settings.forwardZones.map((entry) => ({ zone: entry.zone, source: forwarder(entry.upstreams) })),
   });
   const algorithms = algorithmTable({ sha1: settings.sha1 });
+  const { stateDirectory } = settings;
+  const following = { configured: read.anchors, algorithms, source: selection, clock, onEvent: surroundings.onTrustAnchor };
   const refresh =
-    settings.stateDirectory === undefined
+    stateDirectory === undefined
       ? undefined
-      : await openActiveRefresh({
-          file: join(settings.stateDirectory, TRUST_POINT_FILE),
-          configured: read.anchors,
-          algorithms,
-          source: selection,
-          clock,
-          onEvent: surroundings.onTrustAnchor,
-        });
+      : await openActiveRefresh({ ...following, file: join(stateDirectory, TRUST_POINT_FILE) });
   const validation = {
     source: selection,
     anchors: () => refresh?.anchors ?? read.anchors,
