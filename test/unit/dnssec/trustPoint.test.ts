@@ -24,8 +24,9 @@ const DAY = 86_400;
 const BEGIN = 1_800_000_000;
 const algorithms = algorithmTable({ sha1: "insecure" });
 
-/** Keys by letter: capitals as published, small letters with their REVOKE bit set; `z` has no SEP flag. */
+/** Keys by letter: capitals as published, small letters with their REVOKE bit set; `z` has no SEP flag, `y` is not of DNSSEC. */
 function keyOf(letter: string): SigningKey {
+  if (letter === "y") return signingKey({ algorithm: 15, seed: "y", protocol: 2 });
   if (letter === "z") return signingKey({ algorithm: 15, seed: "z", flags: DNSKEY_FLAG.zone });
   if (letter === letter.toUpperCase()) return signingKey({ algorithm: 15, seed: letter });
   const flags = DNSKEY_FLAG.zone | DNSKEY_FLAG.secureEntryPoint | DNSKEY_FLAG.revoke;
@@ -192,11 +193,11 @@ const LIVES: Readonly<Record<string, { configured: TrustAnchor; steps: readonly 
       [1, "Ab", "Ab", "A:valid", "A"],
     ],
   },
-  "a key without the SEP flag is never added": {
+  "a key without the SEP flag, or of another protocol, is never added": {
     configured: configuredDs("A"),
     steps: [
-      [0, "Az", "A", "A:valid", "A"],
-      [40, "Az", "A", "A:valid", "A"],
+      [0, "Azy", "A", "A:valid", "A"],
+      [40, "Azy", "A", "A:valid", "A"],
     ],
   },
   "a zone that leaps to a new key is not followed": {
