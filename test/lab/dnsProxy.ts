@@ -64,13 +64,13 @@ function askTcp(upstream: string, query: Buffer): Promise<Buffer | undefined> {
 }
 
 /** RFC 1035 §4.2.2: two octets of length before each message. */
-function framed(message: Buffer): Buffer {
+export function framed(message: Buffer): Buffer {
   const length = Buffer.alloc(2);
   length.writeUInt16BE(message.length);
   return Buffer.concat([length, message]);
 }
 
-function messageReader(onMessage: (message: Buffer) => void): (chunk: Buffer) => void {
+export function messageReader(onMessage: (message: Buffer) => void): (chunk: Buffer) => void {
   let pending: Buffer = Buffer.alloc(0);
   return (chunk) => {
     pending = Buffer.concat([pending, chunk]);
@@ -189,7 +189,7 @@ export async function startDnsProxy(address: string, upstream: string, interfere
   return { address, interfered: () => interfered, stop };
 }
 
-function bindUdp(
+export function bindUdp(
   address: string,
   onMessage: (message: Buffer, reply: (answer: Buffer) => void) => Promise<void>,
 ): Promise<UdpSocket> {
@@ -209,7 +209,7 @@ function bindUdp(
   });
 }
 
-function listenTcp(address: string, onSocket: (socket: Socket) => void): Promise<Server> {
+export function listenTcp(address: string, onSocket: (socket: Socket) => void): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(onSocket);
     server.once("error", reject);
