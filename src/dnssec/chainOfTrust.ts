@@ -3,7 +3,7 @@ import { isMalformed, type Message, type ResourceRecord, RR_TYPE } from "../dns/
 import { type DomainName, displayName, isWithin, labelCount, parentOf, suffixOf } from "../dns/name.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { authenticateKeys, usableDs, type Vouchers } from "./delegationSigner.ts";
-import { cutWithoutDs, type Terms, termsOf, type UnsignedCut } from "./denial.ts";
+import { cutWithoutDs, type Terms, termsOf, type UnsignedCut, zoneDenials } from "./denial.ts";
 import {
   bogus,
   type Distrust,
@@ -15,7 +15,7 @@ import {
   type SecureZone,
   type Trust,
 } from "./evidence.ts";
-import { verifyRrset, zoneKey } from "./rrsig.ts";
+import { verifyRrset, type WildcardExpansion, zoneKey } from "./rrsig.ts";
 import type { ReasonChain } from "./securityStatus.ts";
 import { WorkBudget } from "./workBudget.ts";
 
@@ -158,9 +158,32 @@ function* judgeDelegation(message: Message, name: DomainName, parent: SecureZone
     // A CNAME stands alone (RFC 2181 §10.1), so where the parent zone has one there is no delegation.
     const verification = verifyRrset(alias, parent.keys, rules.now, terms.budget);
     if (verification.kind === "failed") return bogus(...verification.reasons);
-    return { kind: "interior", empty: false, ttlSeconds: verification.rrset.ttl };
+    const { rrset, expansion } = verification;
+    if (expansion !== undefined) return yield* expandedAlias(name, message, parent, expansion, rrset.ttl, terms);
+    return { kind: "interior", empty: false, ttlSeconds: rrset.ttl };
   }
   return yield* cutWithoutDs(name, message.authority, parent, terms);
+}
+
+/** RFC 4035 §5.3.4: a wildcard speaks only for names that do not exist; unproved, it could stand before a real delegation. */
+function* expandedAlias(
+  name: DomainName,
+  message: Message,
+  parent: SecureZone,
+  expansion: WildcardExpansion,
+  ttl: number,
+  terms: Terms,
+): Judging<UnsignedCut | Distrust> {
+  const denials = yield* zoneDenials(message.authority, parent, terms);
+  const proof = yield* denials.noCloserMatch(name, expansion);
+  if (proof.kind === "notProved") {
+    const text = `the CNAME of ${displayName(name)} comes from ${displayName(expansion.wildcard)} without a proof`;
+    return bogus({ code: "wildcard-unproved", text }, ...proof.reasons);
+  }
+  const ttlSeconds = Math.min(ttl, proof.ttlSeconds);
+  return proof.kind === "proved"
+    ? { kind: "interior", empty: false, ttlSeconds }
+    : { kind: "insecure", reasons: proof.reasons, ttlSeconds };
 }
 
 function judgeDsSet(dsSet: RRset, parent: SecureZone, { rules, budget }: Terms): Delegation | Distrust {

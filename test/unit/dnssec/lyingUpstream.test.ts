@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Message, type ResourceRecord, RR_TYPE } from "../../../src/dns/message.ts";
 import { name } from "../../../src/dns/name.ts";
-import { type OwnCase, play, signedTree, without } from "../../conformance/ownCase.ts";
+import { lookup, type OwnCase, play, signedTree, without } from "../../conformance/ownCase.ts";
 import { record } from "../../fake/dnsWire.ts";
 import { nsecRecord, signingKey, signRrset } from "../../fake/signer.ts";
-import { FAKE_NOW, FAKE_WINDOW } from "../../fake/zone.ts";
+import { FAKE_NOW, FAKE_WINDOW, type ZoneDefinition } from "../../fake/zone.ts";
 
 /** An upstream that wants DANE switched off, or mail at its own host. Whatever it does to a signed zone must end bogus or indeterminate. */
 
@@ -213,5 +213,23 @@ describe("an upstream that lies about a signed zone", () => {
       status: "insecure",
       reason: "no-ds",
     });
+  });
+
+  test("a wildcard CNAME that exists, put before a real delegation: its proof is missing", async () => {
+    const zones: ZoneDefinition[] = [
+      ...signedTree(["*.example.test CNAME mail.example.test", "mail.example.test A 192.0.2.1"], { keys: [KEY] }),
+      { name: "child.example.test", records: ["www.child.example.test A 192.0.2.7"] },
+    ];
+    const tamper: NonNullable<OwnCase["tamper"]> = (message, owner, type, dns) => {
+      if (type !== RR_TYPE.DS || owner !== name("child.example.test")) return message;
+      const expanded = dns.answer(name("absent.example.test"), RR_TYPE.CNAME).answer;
+      return { ...message, answer: expanded.map((one) => ({ ...one, name: owner })), authority: [] };
+    };
+    const question = { title: "", zones, ask: ["www.child.example.test", "A"] as const, expect: { status: "bogus" as const } };
+    assert.equal((await lookup(question)).status, "secure");
+    const resolution = await lookup({ ...question, tamper });
+    assert.equal(resolution.status, "bogus");
+    const codes = resolution.reasons?.map((reason) => reason.code) ?? [];
+    assert.ok(codes.includes("wildcard-unproved"), codes.join(" "));
   });
 });
