@@ -24,7 +24,7 @@ const TABLES = `
     day INTEGER NOT NULL, domain TEXT NOT NULL, policy TEXT NOT NULL, detail TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (day, domain, policy, detail)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE plan (day INTEGER PRIMARY KEY, due INTEGER NOT NULL) STRICT;
+  CREATE TABLE plan (day INTEGER PRIMARY KEY, due INTEGER NOT NULL, begun INTEGER NOT NULL DEFAULT 0) STRICT;
   CREATE TABLE dispatch (
     day INTEGER NOT NULL, domain TEXT NOT NULL, uri TEXT NOT NULL,
     state TEXT NOT NULL, attempts INTEGER NOT NULL, began INTEGER NOT NULL, due INTEGER NOT NULL,
@@ -142,10 +142,11 @@ export class TlsrptTables {
 
   /** Days with counts, the oldest first. */
   days(): readonly number[] {
-    return this.database
-      .prepare("SELECT DISTINCT day FROM sessions ORDER BY day")
-      .all()
-      .map(({ day }) => Number(day));
+    const days: number[] = [];
+    // Each step is one descent of the index, however many rows a day has.
+    const next = this.database.prepare("SELECT min(day) AS day FROM sessions WHERE day > ?");
+    for (let day = next.get(-1)?.day; typeof day === "number"; day = next.get(day)?.day) days.push(day);
+    return days;
   }
 
   domains(day: number): readonly string[] {

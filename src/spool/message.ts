@@ -28,6 +28,8 @@ export type Envelope = {
   requireTls: boolean;
   /** Header `TLS-Required: No` (RFC 8689 §5). */
   tlsRequiredNo: boolean;
+  /** Mail of our own that RFC 8460 §3 has rules for: a TLSRPT report, delivered whatever TLS does, and never reported on. */
+  purpose?: "tls-report";
   /** Octets of the stored content, trace headers included. */
   size: number;
 };

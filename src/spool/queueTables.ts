@@ -7,6 +7,7 @@ const SMTP_UTF8 = 1;
 const EIGHT_BIT_MIME = 2;
 const REQUIRE_TLS = 4;
 const TLS_REQUIRED_NO = 8;
+const TLS_REPORT = 16;
 
 type Column = string | number | null | Uint8Array;
 type Row = Record<string, Column>;
@@ -18,7 +19,8 @@ function flagsOf(envelope: Envelope): number {
     (envelope.smtpUtf8 ? SMTP_UTF8 : 0) |
     (envelope.eightBitMime ? EIGHT_BIT_MIME : 0) |
     (envelope.requireTls ? REQUIRE_TLS : 0) |
-    (envelope.tlsRequiredNo ? TLS_REQUIRED_NO : 0)
+    (envelope.tlsRequiredNo ? TLS_REQUIRED_NO : 0) |
+    (envelope.purpose === "tls-report" ? TLS_REPORT : 0)
   );
 }
 
@@ -46,6 +48,7 @@ function envelopeOf(row: Row): Envelope {
     requireTls: (flags & REQUIRE_TLS) !== 0,
     tlsRequiredNo: (flags & TLS_REQUIRED_NO) !== 0,
     size: integer(row, "size"),
+    ...((flags & TLS_REPORT) === 0 ? {} : { purpose: "tls-report" as const }),
     ...(typeof envelopeId === "string" ? { envelopeId } : {}),
     ...(returnContent === "FULL" || returnContent === "HDRS" ? { returnContent } : {}),
   };

@@ -86,6 +86,10 @@ function readMailto(text: string): ReportUri | { reason: string } {
     const because = mailbox === undefined ? "it is not percent-encoded UTF-8" : mailbox.reason;
     return { reason: `${JSON.stringify(shown(text))} names no mailbox: ${because}` };
   }
+  // What a destination chooses leads to its mail hosts, by DNS; the report's own header is ASCII.
+  if (mailbox.domain.kind === "literal" || mailbox.needsSmtpUtf8) {
+    return { reason: `${JSON.stringify(shown(text))}: reports go to ASCII addresses at domains` };
+  }
   return { scheme: "mailto", text, address: mailbox.text, destination: destinationOf(mailbox) };
 }
 
