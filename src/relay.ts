@@ -104,6 +104,7 @@ function openRelayResolver({ config, clock, random, log, instruments }: Parts): 
 function reportValidation(state: ValidationState, log: Log, instruments: Instruments): void {
   const validating = state.kind === "validating" ? "validating" : "not-validating";
   instruments.dnssecValidating(validating);
+  instruments.dnsSource(state.mode);
   log.event({ event: "dnssec", state: validating, source: state.source, reason: state.reason });
 }
 

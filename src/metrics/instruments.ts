@@ -4,6 +4,7 @@ import type { RejectionReason } from "../submission/rejection.ts";
 import {
   type DeliveryOutcome,
   DIRECTIONS,
+  DNS_SOURCES,
   EXPECTED_DELIVERIES,
   GROUPS,
   groupLabel,
@@ -56,6 +57,8 @@ export type Instruments = {
   dnssecVerdict(type: (typeof LOOKUP_TYPES)[number], status: (typeof VERDICTS)[number]): void;
   /** The result of the validation probe. */
   dnssecValidating(state: "validating" | "not-validating"): void;
+  /** Where DNS data comes from now. */
+  dnsSource(mode: (typeof DNS_SOURCES)[number] | "none"): void;
   dnsQuery(transport: (typeof TRANSPORTS)[number], seconds: number): void;
   /** `protocol` and `group` as node:tls names them. */
   tlsHandshake(protocol: string, group: string | undefined): void;
@@ -178,6 +181,16 @@ function securityMetrics(registry: Registry) {
       registry,
     ),
   );
+  const source = new Gauge(
+    declared(
+      {
+        name: "dns_source",
+        help: `1 for where DNS data comes from now, as resolver.mode led to it. source: ${values(DNS_SOURCES)}.`,
+        labelNames: ["source"],
+      },
+      registry,
+    ),
+  );
   const handshakes = new Counter(
     declared(
       {
@@ -191,7 +204,11 @@ function securityMetrics(registry: Registry) {
   for (const type of LOOKUP_TYPES) for (const status of VERDICTS) verdicts.inc({ type, status }, 0);
   for (const protocol of PROTOCOLS) for (const group of GROUPS) handshakes.inc({ protocol, group }, 0);
   validating.set(0);
-  return { verdicts, validating, handshakes };
+  const setSource = (mode: string): void => {
+    for (const known of DNS_SOURCES) source.set({ source: known }, known === mode ? 1 : 0);
+  };
+  setSource("none");
+  return { verdicts, validating, handshakes, setSource };
 }
 
 function observedMetrics(registry: Registry): (observations: Observations | "unknown") => void {
@@ -241,7 +258,7 @@ export function createInstruments(): Instruments {
   const registry = new Registry();
   defaultMetrics(registry);
   const { accepted, rejected, deliveries, dane, reused } = deliveryMetrics(registry);
-  const { verdicts, validating, handshakes } = securityMetrics(registry);
+  const { verdicts, validating, handshakes, setSource } = securityMetrics(registry);
   const { dns, delivery, queueWait } = durationMetrics(registry);
   return {
     registry,
@@ -251,6 +268,7 @@ export function createInstruments(): Instruments {
     daneOutcome: (outcome, usage) => dane.inc({ outcome, usage }),
     dnssecVerdict: (type, status) => verdicts.inc({ type, status }),
     dnssecValidating: (state) => validating.set(state === "validating" ? 1 : 0),
+    dnsSource: setSource,
     dnsQuery: (transport, seconds) => dns.observe({ transport }, seconds),
     tlsHandshake: (protocol, group) => handshakes.inc({ protocol: protocolLabel(protocol), group: groupLabel(group) }),
     deliveryDuration: (outcome, seconds) => delivery.observe({ outcome }, seconds),

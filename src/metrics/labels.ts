@@ -23,6 +23,8 @@ const REJECTION_TABLE: Readonly<Record<RejectionReason, "listed">> = {
   "spool-full": "listed",
   "spool-error": "listed",
   shutdown: "listed",
+  "tls-handshake": "listed",
+  "tls-required": "listed",
   protocol: "listed",
 };
 /** Why a connection, a recipient or a message was refused at submission. */
@@ -38,6 +40,7 @@ export const LOOKUP_TYPE_BY_NUMBER: ReadonlyMap<number, (typeof LOOKUP_TYPES)[nu
   LOOKUP_TYPES.map((type) => [RR_TYPE[type], type]),
 );
 export const VERDICTS = ["secure", "insecure", "bogus", "indeterminate"] as const;
+export const DNS_SOURCES = ["forward", "recursive"] as const;
 export const TRANSPORTS = ["udp", "tcp", "tls"] as const;
 export const QUEUE_STATES = ["incoming", "active", "deferred", "held"] as const;
 export const DIRECTIONS = ["inbound", "outbound"] as const;

@@ -2,7 +2,13 @@ import type { ValidationProbe } from "./probe.ts";
 import { choiceText, type SourceSelection } from "./sourceSelection.ts";
 
 /** Whether DNSSEC validation works now. `unknown` until the first probe has ended: not validating, as far as anybody knows. */
-export type ValidationState = { kind: "unknown" | "validating" | "notValidating"; source: string; reason: string };
+export type ValidationState = {
+  kind: "unknown" | "validating" | "notValidating";
+  /** Where data comes from, in words, and as one. */
+  source: string;
+  mode: "forward" | "recursive" | "none";
+  reason: string;
+};
 
 export type MonitorOptions = {
   selection: SourceSelection;
@@ -18,7 +24,12 @@ const BAD_INTERVAL_MILLISECONDS = 20_000;
 /** Chooses the source and probes it, again and again: resolvers change behind our back. */
 export class ValidationMonitor {
   readonly #options: MonitorOptions;
-  #state: ValidationState = { kind: "unknown", source: "none yet", reason: "the validation probe has not ended yet" };
+  #state: ValidationState = {
+    kind: "unknown",
+    source: "none yet",
+    mode: "none",
+    reason: "the validation probe has not ended yet",
+  };
   #timer: NodeJS.Timeout | undefined;
   #running: "yes" | "no" = "no";
 
@@ -53,15 +64,15 @@ export class ValidationMonitor {
 
   async #look(): Promise<ValidationState> {
     try {
-      const source = choiceText(await this.#options.selection.choose());
+      const choice = await this.#options.selection.choose();
+      const where = { source: choiceText(choice), mode: choice.source };
       const probe = await this.#options.probe();
-      if (probe.kind === "validating")
-        return { kind: "validating", source, reason: "a good signature holds, a bad one is refused" };
-      return { kind: "notValidating", source, reason: probe.reason };
+      if (probe.kind === "notValidating") return { kind: "notValidating", ...where, reason: probe.reason };
+      return { kind: "validating", ...where, reason: "a good signature holds, a bad one is refused" };
     } catch (error) {
       // Whatever broke the probe, validation was not seen to work.
       const reason = error instanceof Error ? error.message : String(error);
-      return { kind: "notValidating", source: "none", reason: `the validation probe failed: ${reason}` };
+      return { kind: "notValidating", source: "none", mode: "none", reason: `the validation probe failed: ${reason}` };
     }
   }
 }

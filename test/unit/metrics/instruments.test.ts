@@ -52,6 +52,7 @@ test("each method counts in its own metric", async () => {
   instruments.daneOutcome("authenticated", "3");
   instruments.dnssecVerdict("MX", "secure");
   instruments.dnssecValidating("validating");
+  instruments.dnsSource("recursive");
   instruments.dnsQuery("udp", 0.003);
   instruments.tlsHandshake("TLSv1.3", "prime256v1");
   instruments.deliveryDuration("delivered", 0.2);
@@ -65,6 +66,8 @@ test("each method counts in its own metric", async () => {
     'dane_relay_dane_outcomes_total{outcome="authenticated",usage="3"}': "1",
     'dane_relay_dnssec_verdicts_total{type="MX",status="secure"}': "1",
     dane_relay_dnssec_validating: "1",
+    'dane_relay_dns_source{source="recursive"}': "1",
+    'dane_relay_dns_source{source="forward"}': "0",
     'dane_relay_dns_query_duration_seconds_bucket{le="0.005",transport="udp"}': "1",
     'dane_relay_dns_query_duration_seconds_bucket{le="0.001",transport="udp"}': "0",
     'dane_relay_tls_handshakes_total{protocol="TLSv1.3",group="P-256"}': "1",
