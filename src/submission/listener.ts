@@ -1,29 +1,39 @@
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
-import { SMTPServer } from "smtp-server";
 import type { Clock, Random } from "../clock.ts";
 import { messageIds } from "../spool/messageId.ts";
 import type { Store } from "../spool/store.ts";
-import type { Rejection } from "./rejection.ts";
+import { handshakeFailure, type Rejection } from "./rejection.ts";
+import type { ServerCertificate } from "./serverCertificate.ts";
 import { type SessionOptions, SubmissionSession } from "./session.ts";
 import type { SubmissionEvent } from "./submissionEvent.ts";
+import { SubmissionServer } from "./submissionServer.ts";
 import { TrustedNetworks } from "./trustedNetworks.ts";
 
 /** The addresses that accept mail. */
-export type ListenerOptions = {
+export type ListenerOptions = SubmissionLimits & {
   /** `address:port`, `[address]:port`; port 0 takes any that is free. */
   listen: readonly string[];
+  /** The same, with TLS from the first octet (RFC 8314 §3.3). */
+  implicitTlsListen?: readonly string[];
+  /** Without it neither STARTTLS nor implicit TLS is offered, and no REQUIRETLS. */
+  certificate?: ServerCertificate;
   hostname: string;
+  handshakeMilliseconds?: number;
+  store: Store;
+  clock: Clock;
+  random: Random;
+  onEvent: (event: SubmissionEvent) => void;
+};
+
+/** What may change while connections are open. */
+export type SubmissionLimits = {
   trustedNetworks: readonly string[];
   maxMessageBytes: number;
   maxRecipients: number;
   /** On all addresses together. */
   maxConnections: number;
-  store: Store;
-  clock: Clock;
-  random: Random;
-  onEvent: (event: SubmissionEvent) => void;
 };
 
 export interface Listener {
@@ -37,51 +47,25 @@ export interface Listener {
   /** Where it listens, as `address:port`. */
   addresses(): readonly string[];
   connections(): number;
+  /** From now on, for the sessions that are open too; throws, with nothing changed, when `trustedNetworks` cannot be understood. */
+  limit(limits: SubmissionLimits): void;
+  /** Shown in handshakes from now on; sessions that are in TLS already stay as they are. */
+  present(certificate: ServerCertificate): void;
 }
 
-/** RFC 5321 §4.5.3.2.7: a server waits at least 5 minutes for the next command. */
-const SESSION_TIMEOUT_MILLISECONDS = 300_000;
+/** From the first octet of a TLS handshake to its end; what a client sends in between does not make it longer. */
+const HANDSHAKE_MILLISECONDS = 60_000;
 /** How often stop() looks whether the last session has ended. */
 const STOP_POLL_MILLISECONDS = 20;
-/** Of smtp-server, not offered: jokes, and what lets a client choose its own address. */
-const DISABLED_COMMANDS = ["WIZ", "SHELL", "KILL", "XCLIENT", "XFORWARD"];
-/** Not offered without a certificate and users of our own; so the certificate that comes with smtp-server, whose key is public, is never shown. */
-const WITHOUT_TLS = ["STARTTLS", "AUTH"];
-
 /** Makes a listener; throws an Error when `trustedNetworks` or `listen` cannot be understood. */
 export function createListener(options: ListenerOptions): Listener {
-  const trusted = TrustedNetworks.parse(options.trustedNetworks);
-  if (!(trusted instanceof TrustedNetworks)) throw new Error(`submission.trustedNetworks: ${trusted.reason}`);
-  return new SubmissionListener(options, trusted);
+  return new SubmissionListener(options);
 }
 
-class SubmissionServer extends SMTPServer {
-  readonly #begin: (server: SubmissionServer, socket: Socket | TLSSocket, socketOptions: object) => void;
-
-  constructor(
-    options: ListenerOptions,
-    begin: (server: SubmissionServer, socket: Socket | TLSSocket, socketOptions: object) => void,
-  ) {
-    super({
-      name: options.hostname,
-      heloResponse: "%s",
-      size: options.maxMessageBytes,
-      hideENHANCEDSTATUSCODES: false,
-      hideDSN: false,
-      hideREQUIRETLS: true,
-      hideSTARTTLS: true,
-      disableReverseLookup: true,
-      socketTimeout: SESSION_TIMEOUT_MILLISECONDS,
-      disabledCommands: [...DISABLED_COMMANDS, ...WITHOUT_TLS],
-      logger: false,
-      onConnect: (_session, callback) => callback(),
-    });
-    this.#begin = begin;
-  }
-
-  override connect(socket: Socket | TLSSocket, socketOptions?: object | null): void {
-    this.#begin(this, socket, socketOptions ?? {});
-  }
+function trustedIn({ trustedNetworks }: SubmissionLimits): TrustedNetworks {
+  const trusted = TrustedNetworks.parse(trustedNetworks);
+  if (!(trusted instanceof TrustedNetworks)) throw new Error(`submission.trustedNetworks: ${trusted.reason}`);
+  return trusted;
 }
 
 class SubmissionListener implements Listener {
@@ -89,30 +73,41 @@ class SubmissionListener implements Listener {
   readonly #sessionOptions: SessionOptions;
   readonly #sessions = new Set<SubmissionSession>();
   readonly #servers: SubmissionServer[] = [];
+  #limits: SubmissionLimits;
+  #trusted: TrustedNetworks;
   #state: "new" | "running" | "stopping" = "new";
 
-  constructor(options: ListenerOptions, trusted: TrustedNetworks) {
-    const { hostname, maxMessageBytes, maxRecipients, store, clock, random, onEvent } = options;
+  constructor(options: ListenerOptions) {
+    const { hostname, store, clock, random, onEvent, certificate } = options;
     this.#options = options;
+    this.#limits = options;
+    this.#trusted = trustedIn(options);
     this.#sessionOptions = {
       hostname,
-      maxMessageBytes,
-      maxRecipients,
+      tls: certificate === undefined ? "not-offered" : "offered",
+      handshakeMilliseconds: options.handshakeMilliseconds ?? HANDSHAKE_MILLISECONDS,
       store,
       clock,
       newId: messageIds(clock, random),
-      mayRelay: (address) => trusted.contains(address),
+      limits: () => this.#limits,
+      mayRelay: (address) => this.#trusted.contains(address),
       refusal: () => this.#refusal(),
       stopping: () => this.#state === "stopping",
       onEvent,
+      onClosed: (session) => this.#closed(session),
     };
   }
 
   async start(): Promise<void> {
     this.#state = "running";
-    for (const address of this.#options.listen) {
+    const { listen, implicitTlsListen = [] } = this.#options;
+    const all = [
+      ...listen.map((address) => ({ address, channel: "starttls" as const })),
+      ...implicitTlsListen.map((address) => ({ address, channel: "implicit" as const })),
+    ];
+    for (const { address, channel } of all) {
       try {
-        await this.#listen(parseListenAddress(address));
+        await this.#listen(parseListenAddress(address), channel);
       } catch (error) {
         await this.stop(0);
         const text = error instanceof Error ? error.message : String(error);
@@ -124,6 +119,7 @@ class SubmissionListener implements Listener {
   async stop(deadlineMilliseconds: number): Promise<void> {
     this.#state = "stopping";
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.server.close(() => resolve())));
+    for (const server of this.#servers) server.endHandshakes();
     for (const session of this.#sessions) session.shutDown();
     const deadline = this.#options.clock.monotonic() + deadlineMilliseconds;
     while (this.#sessions.size > 0 && this.#options.clock.monotonic() < deadline) await delay(STOP_POLL_MILLISECONDS);
@@ -143,15 +139,33 @@ class SubmissionListener implements Listener {
     return this.#sessions.size;
   }
 
-  async #listen({ host, port }: { host: string; port: number }): Promise<void> {
-    const server = new SubmissionServer(this.#options, (owner, socket, socketOptions) =>
-      this.#begin(owner, socket, socketOptions),
-    );
+  limit(limits: SubmissionLimits): void {
+    this.#trusted = trustedIn(limits);
+    this.#limits = limits;
+    for (const server of this.#servers) server.options.size = limits.maxMessageBytes;
+  }
+
+  present(certificate: ServerCertificate): void {
+    for (const server of this.#servers) server.updateSecureContext(certificate);
+  }
+
+  async #listen({ host, port }: { host: string; port: number }, channel: "starttls" | "implicit"): Promise<void> {
+    const { hostname, certificate, onEvent } = this.#options;
+    const server = new SubmissionServer({
+      hostname,
+      channel,
+      certificate,
+      maxMessageBytes: this.#limits.maxMessageBytes,
+      maxConnections: this.#limits.maxConnections,
+      handshakeMilliseconds: this.#sessionOptions.handshakeMilliseconds,
+      begin: (owner, socket, socketOptions) => this.#begin(owner, socket, socketOptions),
+      onHandshakeFailure: (client, text) => onEvent({ kind: "rejected", rejection: handshakeFailure(text), client }),
+    });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(port, host, () => {
         server.removeListener("error", reject);
-        server.on("error", (error: Error) => this.#options.onEvent({ kind: "trouble", text: error.message }));
+        server.on("error", (error: Error) => onEvent({ kind: "trouble", text: error.message }));
         resolve();
       });
     });
@@ -163,13 +177,13 @@ class SubmissionListener implements Listener {
     this.#sessions.add(session);
     server.connections.add(session);
     this.#report("opened");
-    socket.once("close", () => {
-      this.#sessions.delete(session);
-      this.#report("closed");
-    });
     // A client that breaks off in a transaction; the transaction is dropped with it.
     session.on("error", () => session.close());
     session.init();
+  }
+
+  #closed(session: SubmissionSession): void {
+    if (this.#sessions.delete(session)) this.#report("closed");
   }
 
   #report(change: "opened" | "closed"): void {
@@ -179,7 +193,7 @@ class SubmissionListener implements Listener {
   #refusal(): Rejection | undefined {
     if (this.#state === "stopping")
       return { reason: "shutdown", code: 421, status: "4.3.2", text: "shutting down, try again later" };
-    if (this.#sessions.size <= this.#options.maxConnections) return undefined;
+    if (this.#sessions.size <= this.#limits.maxConnections) return undefined;
     return { reason: "too-many-connections", code: 421, status: "4.7.0", text: "too many connections, try again later" };
   }
 }

@@ -150,8 +150,9 @@ export class MessageIntake {
       smtpUtf8: transaction.smtpUtf8 && (eightBit || addresses.some((address) => /[^\0-\x7f]/.test(address))),
       // What the content is, not what BODY said: applications send 8-bit content undeclared.
       eightBitMime: eightBit,
-      requireTls: false,
-      tlsRequiredNo: this.#header.facts.tlsRequiredNo,
+      requireTls: transaction.requireTls,
+      // RFC 8689 §4.1: ignored where REQUIRETLS is given.
+      tlsRequiredNo: this.#header.facts.tlsRequiredNo && !transaction.requireTls,
       ...(envelopeId === undefined ? {} : { envelopeId }),
       ...(returnContent === undefined ? {} : { returnContent }),
     };

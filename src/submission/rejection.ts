@@ -17,12 +17,19 @@ export const REJECTION_REASONS = [
   "spool-full",
   "spool-error",
   "shutdown",
+  "tls-handshake",
+  "tls-required",
   "protocol",
 ] as const;
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
 
 /** A refusal as the client gets it: `code`, `status` and `text` are the reply. */
 export type Rejection = { reason: RejectionReason; code: number; status: EnhancedStatus; text: string };
+
+/** A client did not get through the handshake, and cannot be told; RFC 3463 §3.8, X.7.5: cryptographic failure. */
+export function handshakeFailure(text: string): Rejection {
+  return { reason: "tls-handshake", code: 421, status: "4.7.5", text };
+}
 
 /** What the client is told when its message could not be stored; the details are for the log, not for strangers. */
 export function storeRejection(error: unknown): Rejection {

@@ -8,7 +8,7 @@ import type { Store } from "../spool/store.ts";
 import { parseAddressCommand } from "./addressCommand.ts";
 import { MailDataParser } from "./mailDataParser.ts";
 import { MessageIntake } from "./messageIntake.ts";
-import type { Rejection } from "./rejection.ts";
+import { handshakeFailure, type Rejection } from "./rejection.ts";
 import type { SubmissionEvent } from "./submissionEvent.ts";
 import type { Arrival } from "./traceHeaders.ts";
 import { beginTransaction, parseRecipient, type Transaction } from "./transaction.ts";
@@ -19,8 +19,11 @@ import { beginTransaction, parseRecipient, type Transaction } from "./transactio
  */
 export type SessionOptions = {
   hostname: string;
-  maxMessageBytes: number;
-  maxRecipients: number;
+  /** Whether there is a certificate for STARTTLS, or TLS from the start. */
+  tls: "offered" | "not-offered";
+  handshakeMilliseconds: number;
+  /** As they are now. */
+  limits: () => { maxMessageBytes: number; maxRecipients: number };
   store: Store;
   clock: Clock;
   newId: () => MessageId;
@@ -29,6 +32,8 @@ export type SessionOptions = {
   refusal: () => Rejection | undefined;
   stopping: () => boolean;
   onEvent: (event: SubmissionEvent) => void;
+  /** The connection is gone; may be called more than once. */
+  onClosed: (session: SubmissionSession) => void;
 };
 
 type Reply = { kind: "positive"; code: number; text: string } | { kind: "rejected"; rejection: Rejection };
@@ -39,6 +44,8 @@ export class SubmissionSession extends SMTPConnection {
   readonly #options: SessionOptions;
   #transaction: Transaction | undefined;
   #intake: MessageIntake | undefined;
+  /** The TLS socket while it is in its handshake; `_socket` is then still the one below. */
+  #handshaking: Socket | undefined;
 
   constructor(server: SMTPServer, socket: Socket | TLSSocket, socketOptions: object, options: SessionOptions) {
     super(server, socket, socketOptions);
@@ -62,7 +69,38 @@ export class SubmissionSession extends SMTPConnection {
   terminate(): void {
     if (!this._closing) this.#refuse(SHUTDOWN);
     this._socket.uncork();
-    this._socket.destroy();
+    // A socket is not taken away from under a handshake.
+    (this.#handshaking ?? this._socket).destroy();
+  }
+
+  /** STARTTLS (RFC 3207): the 220 is on its way before the socket is TLS, and what the client has not got through by its deadline is cut. */
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    // TLS on a socket that is gone already ends the whole process (Node 24); its close event comes next.
+    if (this._socket.destroyed) return;
+    this._socket.uncork();
+    super.upgrade(callback, secureCallback);
+  }
+
+  /** Called for the TLS socket when its handshake begins; the base class bounds only the silence within it. */
+  override _armTimeout(socket: Socket = this._socket): void {
+    super._armTimeout(socket);
+    if (!this._upgrading || socket === this._socket) return;
+    this.#handshaking = socket;
+    const deadline = setTimeout(() => socket.destroy(), this.#options.handshakeMilliseconds);
+    const over = (): void => {
+      clearTimeout(deadline);
+      this.#handshaking = undefined;
+    };
+    socket.once("secure", over);
+    socket.once("close", over);
+  }
+
+  override _onError(error: Error): void {
+    if (this.#handshaking !== undefined) {
+      this.#handshaking = undefined;
+      this.#options.onEvent({ kind: "rejected", rejection: handshakeFailure(error.message), client: this.remoteAddress });
+    }
+    super._onError(error);
   }
 
   /** Replies of the base class that refuse something are reported too. */
@@ -108,6 +146,7 @@ export class SubmissionSession extends SMTPConnection {
   override _onClose(): void {
     this.#intake?.abort();
     super._onClose();
+    this.#options.onClosed(this);
   }
 
   override handler_MAIL(command: Buffer, callback: () => void): void {
@@ -120,7 +159,8 @@ export class SubmissionSession extends SMTPConnection {
     if (this.#transaction !== undefined) return badSequence("MAIL was given already");
     const parsed = parseAddressCommand("MAIL", command);
     if (parsed.kind === "error") return syntaxError(parsed.reason);
-    const begun = beginTransaction(parsed, this.#options.maxMessageBytes);
+    const requireTls = this.secure ? "in-tls" : this.#options.tls;
+    const begun = beginTransaction(parsed, { maxMessageBytes: this.#options.limits().maxMessageBytes, requireTls });
     if (begun.kind === "rejected") return begun;
     this.#transaction = begun.transaction;
     return { kind: "positive", code: 250, text: "2.1.0 sender ok" };
@@ -134,7 +174,8 @@ export class SubmissionSession extends SMTPConnection {
   #rcpt(command: Buffer): Reply {
     const transaction = this.#transaction;
     if (transaction === undefined) return badSequence("MAIL comes first");
-    const { hostname, maxRecipients, mayRelay } = this.#options;
+    const { hostname, limits, mayRelay } = this.#options;
+    const { maxRecipients } = limits();
     if (!mayRelay(this.remoteAddress)) {
       const text = `relaying denied: ${this.remoteAddress} is not in submission.trustedNetworks`;
       return refused({ reason: "relay-denied", code: 550, status: "5.7.1", text });
@@ -166,7 +207,8 @@ export class SubmissionSession extends SMTPConnection {
     }
     const parser = this._parser;
     if (!(parser instanceof MailDataParser)) throw new Error("DATA on a connection that is closed");
-    const { hostname, maxMessageBytes, newId, store, clock } = this.#options;
+    const { hostname, limits, newId, store, clock } = this.#options;
+    const { maxMessageBytes } = limits();
     const arrival = this.#arrival(transaction);
     const message = { id: newId(), now: clock.now(), writer: store.begin() };
     this.#intake = new MessageIntake({ hostname, maxMessageBytes, transaction, arrival, ...message });

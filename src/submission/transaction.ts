@@ -9,6 +9,8 @@ export type Transaction = {
   /** "" is the null reverse-path. */
   sender: string;
   smtpUtf8: boolean;
+  /** RFC 8689 §2. */
+  requireTls: boolean;
   envelopeId?: string;
   returnContent?: "FULL" | "HDRS";
   /** By mailbox: one that is given again replaces what was given before. Local parts differ by case (RFC 5321 §2.4). */
@@ -36,7 +38,7 @@ function unknownParameter(command: AddressCommand, known: ReadonlySet<string>) {
   return unknown === undefined ? undefined : rejected("bad-parameter", 555, "5.5.4", `parameter ${unknown} is not supported`);
 }
 
-const MAIL_PARAMETERS: ReadonlySet<string> = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID"]);
+const MAIL_PARAMETERS: ReadonlySet<string> = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "REQUIRETLS"]);
 const RCPT_PARAMETERS: ReadonlySet<string> = new Set(["NOTIFY", "ORCPT"]);
 
 function checkSize(size: string | undefined, maxMessageBytes: number) {
@@ -61,18 +63,44 @@ function checkUtf8(path: string, smtpUtf8: boolean) {
   return rejected("utf8-address", 553, "5.6.7", "a non-ASCII address needs the SMTPUTF8 parameter of MAIL");
 }
 
+/** What the session allows. `requireTls`: whether it is in TLS, and if not, whether it could be. */
+export type SessionTerms = { maxMessageBytes: number; requireTls: "in-tls" | "offered" | "not-offered" };
+
+/** RFC 8689 §2: the parameter takes no value, and only inside TLS it is announced, and allowed. */
+function checkRequireTls(value: string | undefined, terms: SessionTerms) {
+  if (value === undefined) return undefined;
+  if (value !== "") return badParameter("REQUIRETLS takes no value");
+  switch (terms.requireTls) {
+    case "in-tls":
+      return undefined;
+    case "offered":
+      // RFC 3207 §4: the words for what needs TLS first.
+      return rejected("tls-required", 530, "5.7.0", "REQUIRETLS is only for connections in TLS: STARTTLS comes first");
+    case "not-offered":
+      return rejected("bad-parameter", 555, "5.5.4", "parameter REQUIRETLS is not supported: there is no TLS here");
+    default:
+      return terms.requireTls satisfies never;
+  }
+}
+
 /** MAIL (RFC 5321 §4.1.1.2). */
-export function beginTransaction(command: AddressCommand, maxMessageBytes: number): Begun {
+export function beginTransaction(command: AddressCommand, terms: SessionTerms): Begun {
   const { path, parameters } = command;
   const smtpUtf8 = parameters.get("SMTPUTF8");
   if (smtpUtf8 !== undefined && smtpUtf8 !== "") return badParameter("SMTPUTF8 takes no value");
   const refusal =
     unknownParameter(command, MAIL_PARAMETERS) ??
-    checkSize(parameters.get("SIZE"), maxMessageBytes) ??
+    checkRequireTls(parameters.get("REQUIRETLS"), terms) ??
+    checkSize(parameters.get("SIZE"), terms.maxMessageBytes) ??
     checkBody(parameters.get("BODY")) ??
     checkUtf8(path, smtpUtf8 !== undefined);
   if (refusal !== undefined) return refusal;
-  const transaction: Transaction = { sender: "", smtpUtf8: smtpUtf8 !== undefined, recipients: new Map() };
+  const transaction: Transaction = {
+    sender: "",
+    smtpUtf8: smtpUtf8 !== undefined,
+    requireTls: parameters.has("REQUIRETLS"),
+    recipients: new Map(),
+  };
   if (path !== "") {
     const mailbox = parseMailbox(path);
     if ("kind" in mailbox) return rejected("bad-address", 501, "5.1.7", `sender address: ${mailbox.reason}`);

@@ -1,15 +1,20 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 
 /** A client that says to an SMTP server exactly the octets that a test wants, and reads its replies one by one. */
 export class SmtpClient {
-  readonly #socket: Socket;
+  #socket: Socket;
   #received = "";
   #ended = false;
   #wake: (() => void) | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  #listen(socket: Socket): void {
     socket.on("data", (chunk: Buffer) => {
       this.#received += chunk.toString();
       this.#wake?.();
@@ -42,6 +47,36 @@ export class SmtpClient {
     await client.reply();
     await client.command("EHLO client.example");
     return client;
+  }
+
+  /** Connects with TLS from the first octet; any certificate will do. */
+  static async connectTls(address: string, options: ConnectionOptions = {}): Promise<SmtpClient> {
+    const at = address.lastIndexOf(":");
+    const socket = connectTls({
+      host: address.slice(0, at),
+      port: Number(address.slice(at + 1)),
+      rejectUnauthorized: false,
+      ...options,
+    });
+    await once(socket, "secureConnect");
+    return new SmtpClient(socket);
+  }
+
+  /** TLS on this connection, whose server said 220 to STARTTLS. */
+  async secure(options: ConnectionOptions = {}): Promise<TLSSocket> {
+    this.#socket.removeAllListeners();
+    const socket = connectTls({ socket: this.#socket, rejectUnauthorized: false, ...options });
+    await once(socket, "secureConnect");
+    this.#socket = socket;
+    this.#listen(socket);
+    return socket;
+  }
+
+  /** STARTTLS, TLS, and EHLO within; the reply to that EHLO. */
+  async starttls(options: ConnectionOptions = {}): Promise<string> {
+    await this.command("STARTTLS");
+    await this.secure(options);
+    return await this.command("EHLO client.example");
   }
 
   write(octets: string | Buffer): void {

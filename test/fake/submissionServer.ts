@@ -41,7 +41,10 @@ export async function startSubmission(host: string, changes: Partial<ListenerOpt
     ...changes,
     store,
   });
-  await listener.start();
+  await listener.start().catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
   const [address] = listener.addresses();
   assert.ok(address !== undefined);
   return {

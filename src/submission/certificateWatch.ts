@@ -1,0 +1,52 @@
+import { type CertificateFiles, readCertificate, type ServerCertificate } from "./serverCertificate.ts";
+
+/**
+ * Sees when the certificate was renewed: its files are read again from time to time, since nobody sends a signal when a mounted secret
+ * changes. Files that are unusable, as in the middle of a renewal, change nothing; that is told once for each reason.
+ */
+export type CertificateWatchOptions = {
+  files: CertificateFiles;
+  /** In use now. */
+  current: ServerCertificate;
+  intervalMilliseconds?: number;
+  onRenewed: (certificate: ServerCertificate) => void;
+  onTrouble: (reason: string) => void;
+};
+
+const INTERVAL_MILLISECONDS = 60_000;
+
+export class CertificateWatch {
+  readonly #options: CertificateWatchOptions;
+  readonly #timer: NodeJS.Timeout;
+  #files: CertificateFiles;
+  #current: ServerCertificate;
+  #told = "";
+
+  constructor(options: CertificateWatchOptions) {
+    this.#options = options;
+    this.#files = options.files;
+    this.#current = options.current;
+    this.#timer = setInterval(() => void this.check(), options.intervalMilliseconds ?? INTERVAL_MILLISECONDS);
+    this.#timer.unref();
+  }
+
+  /** Looks now, at other files if they are given. */
+  async check(files: CertificateFiles = this.#files): Promise<void> {
+    this.#files = files;
+    const reading = await readCertificate(files);
+    if (reading.kind === "unusable") {
+      if (this.#told !== reading.reason) this.#options.onTrouble(reading.reason);
+      this.#told = reading.reason;
+      return;
+    }
+    this.#told = "";
+    const { cert, key } = reading.certificate;
+    if (cert === this.#current.cert && key === this.#current.key) return;
+    this.#current = reading.certificate;
+    this.#options.onRenewed(reading.certificate);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

@@ -1,0 +1,96 @@
+import { constants } from "node:crypto";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { SMTPServer } from "smtp-server";
+import type { ServerCertificate } from "./serverCertificate.ts";
+
+/**
+ * One listening address: smtp-server's acceptor of connections with our sessions, our certificate and our bounds. The overridden methods are
+ * not its public API: the version is pinned, and tests guard them.
+ */
+export type ServerOptions = {
+  hostname: string;
+  maxMessageBytes: number;
+  maxConnections: number;
+  /** starttls: offered where there is a certificate. implicit: TLS from the first octet (RFC 8314 §3.3), which needs one. */
+  channel: "starttls" | "implicit";
+  certificate: ServerCertificate | undefined;
+  handshakeMilliseconds: number;
+  begin: (server: SubmissionServer, socket: Socket | TLSSocket, socketOptions: object) => void;
+  /** A client did not get through the handshake of implicit TLS. */
+  onHandshakeFailure: (client: string, text: string) => void;
+};
+
+/** RFC 5321 §4.5.3.2.7: a server waits at least 5 minutes for the next command. */
+const SESSION_TIMEOUT_MILLISECONDS = 300_000;
+/** Of smtp-server, not offered: jokes, and what lets a client choose its own address. */
+const DISABLED_COMMANDS = ["WIZ", "SHELL", "KILL", "XCLIENT", "XFORWARD"];
+/** RFC 8314 §4.1: TLS 1.2 or later; RFC 9325 §3.5: without renegotiation by the client. */
+const HARDENED_TLS = { minVersion: "TLSv1.2", secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const;
+
+export class SubmissionServer extends SMTPServer {
+  readonly #own: ServerOptions;
+  readonly #handshakeFailures = new WeakSet<Error>();
+
+  constructor(own: ServerOptions) {
+    const { certificate, channel } = own;
+    super({
+      name: own.hostname,
+      heloResponse: "%s",
+      size: own.maxMessageBytes,
+      hideENHANCEDSTATUSCODES: false,
+      hideDSN: false,
+      // Shown inside TLS only (RFC 8689 §2).
+      hideREQUIRETLS: false,
+      // Without a certificate of our own, the one that comes with smtp-server, whose key is public, would be shown.
+      hideSTARTTLS: certificate === undefined,
+      secure: channel === "implicit",
+      ...(certificate === undefined ? {} : { ...certificate, ...HARDENED_TLS }),
+      // Of connections in the handshake of implicit TLS, which have no session yet that would count.
+      maxClients: own.maxConnections,
+      disableReverseLookup: true,
+      socketTimeout: SESSION_TIMEOUT_MILLISECONDS,
+      disabledCommands: [...DISABLED_COMMANDS, "AUTH", ...(certificate === undefined ? ["STARTTLS"] : [])],
+      logger: false,
+      onConnect: (_session, callback) => callback(),
+    });
+    if (channel === "implicit" && certificate === undefined) throw new Error("implicit TLS needs a certificate");
+    this.#own = own;
+  }
+
+  override connect(socket: Socket | TLSSocket, socketOptions?: object | null): void {
+    this.#own.begin(this, socket, socketOptions ?? {});
+  }
+
+  /** The handshake of implicit TLS: bounded in time as a whole. The base class bounds only the silence within it. */
+  override _upgrade(socket: Socket, callback: Parameters<SMTPServer["_upgrade"]>[1]): void {
+    // TLS on a socket that is gone already ends the whole process (Node 24).
+    if (socket.destroyed) {
+      callback(this.#noteFailure(new Error("the connection ended before its handshake")));
+      return;
+    }
+    const client = socket.remoteAddress ?? "";
+    // The TLS socket on top: to take the one below away from it is not safe.
+    const deadline = setTimeout(() => this._pendingSockets.get(socket)?.destroy(), this.#own.handshakeMilliseconds);
+    super._upgrade(socket, (error, secured) => {
+      clearTimeout(deadline);
+      if (error !== null) this.#own.onHandshakeFailure(client, this.#noteFailure(error).message);
+      callback(error, secured);
+    });
+  }
+
+  #noteFailure(error: Error): Error {
+    this.#handshakeFailures.add(error);
+    return error;
+  }
+
+  /** A client's failed handshake is no trouble of the server's. */
+  override _onError(error: Error): void {
+    if (!this.#handshakeFailures.has(error)) super._onError(error);
+  }
+
+  /** What is in a handshake has no session that could end it. */
+  endHandshakes(): void {
+    for (const socket of this._pendingSockets.values()) socket.destroy();
+  }
+}
