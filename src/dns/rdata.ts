@@ -82,6 +82,20 @@ function characterStrings(reader: WireReader): readonly Buffer[] {
 }
 
 /**
+ * Copies to be kept: they hold neither the message in memory that the originals are slices of, nor the pool that Node takes small buffers
+ * from. All are in one piece of memory.
+ */
+export function detachedRdata(rdatas: readonly Buffer[]): readonly Buffer[] {
+  const octets = Buffer.allocUnsafeSlow(rdatas.reduce((sum, rdata) => sum + rdata.length, 0));
+  let end = 0;
+  return rdatas.map((rdata) => {
+    const start = end;
+    end += rdata.copy(octets, start);
+    return octets.subarray(start, end);
+  });
+}
+
+/**
  * RDATA as it is signed and compared (RFC 4034 §6.2): names in lower case in the types listed there (RFC 6840 §5.1 takes NSEC out).
  * `rdata` is uncompressed. What is malformed stays as it is: no signature was ever made over another form of it.
  */

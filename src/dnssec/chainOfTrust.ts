@@ -1,6 +1,7 @@
 import { type Ds, decodeDs, decodeRrsig } from "../dns/dnssecRdata.ts";
 import { isMalformed, type Message, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isWithin, labelCount, parentOf, suffixOf } from "../dns/name.ts";
+import { detachedRdata } from "../dns/rdata.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { authenticateKeys, usableDs, type Vouchers } from "./delegationSigner.ts";
 import { cutWithoutDs, type Terms, termsOf, type UnsignedCut, zoneDenials } from "./denial.ts";
@@ -203,7 +204,7 @@ function* judgeKeys(
   const dnskeys = rrsetsOf(message.answer).find((rrset) => rrset.name === name && rrset.type === RR_TYPE.DNSKEY);
   if (dnskeys === undefined)
     return bogus({ code: "key-missing", text: `${displayName(name)} has no DNSKEY records, though its parent says so` });
-  const keys = dnskeys.rdatas
+  const keys = detachedRdata(dnskeys.rdatas)
     .map((rdata) => zoneKey(name, rdata, rules.algorithms))
     .flatMap((key) => (isMalformed(key) ? [] : [key]));
   const { now, algorithms, requireAllAlgorithms } = rules;

@@ -5,6 +5,12 @@ export const MAX_TTL_SECONDS = 86_400;
 
 type Entry<V> = { value: V; expires: number };
 
+/** What all entries may take together, and an estimate of what one takes: what a server chose to send is not counted by the piece. */
+export type MemoryBound<V> = { maxOctets: number; octetsOf: (value: V) => number };
+
+/** What an entry takes beside its value: its place in the tables, its key, its time. */
+const ENTRY_OCTETS = 200;
+
 /**
  * A cache that serves nothing beyond its TTL and holds a bounded number of entries; the least recently used goes first.
  * `monotonic` is in milliseconds and never goes back: setting the machine's clock neither prolongs nor empties the cache.
@@ -15,8 +21,8 @@ export class TtlCache<V> {
   #hits = 0;
   #misses = 0;
 
-  constructor(maxEntries: number, monotonic: () => number) {
-    this.#entries = new LRUCache({ max: maxEntries });
+  constructor(maxEntries: number, monotonic: () => number, memory?: MemoryBound<V>) {
+    this.#entries = new LRUCache({ max: maxEntries, ...(memory === undefined ? {} : sizesOf(memory)) });
     this.#monotonic = monotonic;
   }
 
@@ -51,4 +57,12 @@ export class TtlCache<V> {
   get counts(): { entries: number; hits: number; misses: number } {
     return { entries: this.#entries.size, hits: this.#hits, misses: this.#misses };
   }
+}
+
+/** What is bigger than the whole bound is not kept at all. */
+function sizesOf<V>({ maxOctets, octetsOf }: MemoryBound<V>): {
+  maxSize: number;
+  sizeCalculation: (entry: Entry<V>, key: string) => number;
+} {
+  return { maxSize: maxOctets, sizeCalculation: ({ value }, key) => ENTRY_OCTETS + key.length + octetsOf(value) };
 }

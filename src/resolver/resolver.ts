@@ -1,6 +1,6 @@
 import { isMalformed, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
-import { decodeLookup, type LookupType, type RecordData } from "../dns/rdata.ts";
+import { decodeLookup, detachedRdata, type LookupType, type RecordData } from "../dns/rdata.ts";
 import type { Resolution } from "../dnssec/securityStatus.ts";
 import { TtlCache } from "./cache.ts";
 import { Validator, type ValidatorOptions } from "./validator.ts";
@@ -19,6 +19,8 @@ export type Verdict = { name: DomainName; type: number; resolution: Resolution<R
 export type ResolverOptions = ValidatorOptions & {
   /** Answers that are remembered. */
   cacheEntries: number;
+  /** What they may take in memory; default CACHE_OCTETS. */
+  cacheOctets?: number;
   onVerdict?: (verdict: Verdict) => void;
 };
 
@@ -30,6 +32,8 @@ export interface ValidatingResolver extends Resolver {
   counts(): { answers: CacheCounts; trust: CacheCounts };
 }
 
+/** Room for 80,000 answers of the usual size, or for a thousand of the biggest that there are. */
+export const CACHE_OCTETS = 64 * 2 ** 20;
 /** RFC 2308 §5 asks for a bound of one to three hours on negative answers. */
 const MAX_NEGATIVE_TTL_SECONDS = 3 * 3600;
 /** RFC 4035 §4.7: how long an answer that does not hold is not asked for again. */
@@ -40,7 +44,8 @@ const FAILURE_TTL_SECONDS = 5;
 /** Looks up, validates and remembers. */
 export function createResolver(options: ResolverOptions): ValidatingResolver {
   const validator = new Validator(options);
-  const answers = new TtlCache<Resolution<ResourceRecord>>(options.cacheEntries, () => options.clock.monotonic());
+  const memory = { maxOctets: options.cacheOctets ?? CACHE_OCTETS, octetsOf };
+  const answers = new TtlCache<Resolution<ResourceRecord>>(options.cacheEntries, () => options.clock.monotonic(), memory);
   const flights = new Map<string, Promise<Resolution<ResourceRecord>>>();
 
   async function judge(name: DomainName, type: number, key: string): Promise<Resolution<ResourceRecord>> {
@@ -86,12 +91,26 @@ function remaining<R>(resolution: Resolution<R>, ttlSeconds: number): Resolution
   return resolution.status === "secure" || resolution.status === "insecure" ? { ...resolution, ttlSeconds } : resolution;
 }
 
-/** A copy that does not keep the whole message in memory of which its records are slices. */
+/** A copy that keeps nothing of the message in memory of which its records are slices. */
 function detached(resolution: Resolution<ResourceRecord>): Resolution<ResourceRecord> {
   if (!("records" in resolution)) return resolution;
+  const octets = detachedRdata(resolution.records.map((record) => record.rdata));
+  const copy = (record: ResourceRecord, i: number): ResourceRecord => ({ ...record, rdata: octets[i] ?? record.rdata });
   const [first, ...more] = resolution.records;
-  const copy = (record: ResourceRecord): ResourceRecord => ({ ...record, rdata: Buffer.from(record.rdata) });
-  return { ...resolution, records: [copy(first), ...more.map(copy)] };
+  return { ...resolution, records: [copy(first, 0), ...more.map((record, i) => copy(record, i + 1))] };
+}
+
+/** Measured, rounded up: an answer with one short record takes 600 octets, each further record 200. */
+const ANSWER_OCTETS = 400;
+const RECORD_OCTETS = 200;
+
+function octetsOf(resolution: Resolution<ResourceRecord>): number {
+  const reasons = (resolution.reasons ?? []).reduce((sum, reason) => sum + RECORD_OCTETS + 2 * reason.text.length, 0);
+  if (resolution.status === "bogus" || resolution.status === "indeterminate") return ANSWER_OCTETS + reasons;
+  const aliases = resolution.aliases.reduce((sum, { name, target }) => sum + RECORD_OCTETS + name.length + target.length, 0);
+  const records = "records" in resolution ? resolution.records : [];
+  const data = records.reduce((sum, { name, rdata }) => sum + RECORD_OCTETS + name.length + rdata.length, 0);
+  return ANSWER_OCTETS + reasons + aliases + data;
 }
 
 function decoded<T extends LookupType>(

@@ -16,6 +16,8 @@ import { Verifier } from "./verifier.ts";
 export const NSEC3_ITERATIONS: Nsec3IterationLimits = { insecureAbove: 100, bogusAbove: 500 };
 /** Questions that one look-up may cause: alias targets with a hundred labels would otherwise cost a hundred DS questions each. */
 export const MAX_QUESTIONS = 120;
+/** Room for the keys of 15,000 zones of the usual size. */
+export const TRUST_CACHE_OCTETS = 96 * 2 ** 20;
 /** DS and DNSKEY. */
 const QUESTIONS_PER_ZONE = 2;
 /** Both, with what is asked of other servers when an answer does not validate. */
@@ -57,7 +59,8 @@ export class Validator {
   constructor(options: ValidatorOptions) {
     this.#options = options;
     this.#verifier = new Verifier();
-    this.#trust = new TtlCache(options.trustCacheEntries, () => options.clock.monotonic());
+    const memory = { maxOctets: TRUST_CACHE_OCTETS, octetsOf };
+    this.#trust = new TtlCache(options.trustCacheEntries, () => options.clock.monotonic(), memory);
     this.#anchors = anchorsOf(options);
   }
 
@@ -128,6 +131,16 @@ export class Validator {
     this.#flights.set(key, flight);
     return flight;
   }
+}
+
+/** An imported key with what OpenSSL keeps of it; RSA takes most. */
+const KEY_OCTETS = 3000;
+const TRUST_OCTETS = 400;
+
+function octetsOf(trust: Trust): number {
+  if (trust.kind === "secure") return trust.zone.keys.reduce((sum, key) => sum + KEY_OCTETS + key.rdata.length, TRUST_OCTETS);
+  if (trust.kind === "interior") return TRUST_OCTETS;
+  return trust.reasons.reduce((sum, reason) => sum + TRUST_OCTETS + 2 * reason.text.length, TRUST_OCTETS);
 }
 
 function anchorsOf({ anchors }: ValidatorOptions): TrustAnchors {

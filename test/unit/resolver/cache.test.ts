@@ -41,3 +41,16 @@ test("the number of entries is bounded, the least recently used goes first", () 
     [1, undefined, 3],
   );
 });
+
+test("memory is bounded whatever one entry takes; what is too big for the whole of it is not kept", () => {
+  const cache = new TtlCache<string>(1000, () => 0, { maxOctets: 10_000, octetsOf: (value) => value.length });
+  for (const key of ["a", "b", "c"]) cache.set(key, key.repeat(3000), 60);
+  cache.set("d", "d".repeat(3000), 60);
+  assert.deepEqual(
+    ["a", "b", "c", "d"].map((key) => cache.get(key)?.value[0]),
+    [undefined, "b", "c", "d"],
+  );
+  cache.set("e", "e".repeat(20_000), 60);
+  assert.equal(cache.get("e"), undefined);
+  assert.equal(cache.get("d")?.value[0], "d");
+});

@@ -152,6 +152,22 @@ describe("the cache of answers", () => {
     assert.deepEqual(resolver.counts().answers, { entries: 2, hits: 0, misses: 2 });
   });
 
+  test("holds no more than its share of memory, whatever a zone sends", async () => {
+    const many = Array.from({ length: 500 }, (_, i) => `many.example.test 300 A 192.0.${i >> 8}.${i & 255}`);
+    const zones = signedTree([...RECORDS, ...many]);
+    const { resolver, asked } = world({ zones, overrides: { cacheOctets: 50_000 } });
+    const questions = async (owner: string): Promise<number> => {
+      const before = asked().length;
+      await resolver.resolve(name(owner), "A");
+      return asked().length - before;
+    };
+    await questions("mail.example.test");
+    assert.equal(await questions("mail.example.test"), 0);
+    assert.equal(await questions("many.example.test"), 1);
+    assert.equal(await questions("many.example.test"), 1);
+    assert.equal(await questions("mail.example.test"), 0);
+  });
+
   test("equal questions under way are asked once", async () => {
     const { resolver, asked } = world();
     const results = await Promise.all(Array.from({ length: 20 }, () => resolver.resolve(name("example.test"), "MX")));
