@@ -13,6 +13,7 @@ export type LogEvent =
   | BounceEvent
   | DnssecEvent
   | QueueEvent
+  | TlsrptEvent
   | StartEvent
   | StopEvent
   | ConfigEvent;
@@ -88,6 +89,19 @@ export type QueueEvent = {
   active?: number;
   deferred?: number;
   held?: number;
+};
+
+/** A TLS report (RFC 8460) to one place, or why it did not go there. `id`: of the report as a message of our own. */
+export type TlsrptEvent = {
+  event: "tlsrpt";
+  /** Whom it is about, and which UTC day: `2026-11-21`. */
+  domain: string;
+  day: string;
+  /** As the domain published it; "" where it could not be looked up. */
+  uri: string;
+  result: "mailed" | "posted" | "deferred" | "failed" | "unsigned";
+  id?: string;
+  reason?: string;
 };
 
 export type StartEvent = {
@@ -171,6 +185,8 @@ export function levelOf(event: LogEvent): LogLevel {
       return event.because === "failure" ? "error" : "info";
     case "config":
       return "warn";
+    case "tlsrpt":
+      return event.result === "failed" || event.result === "unsigned" ? "warn" : "info";
     case "accepted":
     case "bounce":
     case "start":

@@ -1,10 +1,11 @@
 import { type Command, type ExitStatus, type Terminal, UsageError } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { serveCommand } from "./serve.ts";
+import { tlsrptCommand } from "./tlsrpt.ts";
 import { VERSION } from "./version.ts";
 
 /** Every command there is. */
-const COMMANDS: readonly Command[] = [serveCommand, configCommand];
+const COMMANDS: readonly Command[] = [serveCommand, configCommand, tlsrptCommand];
 
 /** Runs what the words behind `dane-relay` ask for. Rejects only on a bug. */
 export async function dispatch(argv: readonly string[], terminal: Terminal): Promise<ExitStatus> {

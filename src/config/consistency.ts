@@ -15,6 +15,7 @@ export function inconsistencies(config: Config, readFile: ReadFile): readonly In
     ...connectionLimits(config),
     ...listeners(config),
     ...upstreams(config),
+    ...dkim(config),
     ...namedFiles(config, readFile),
   ];
 }
@@ -50,10 +51,29 @@ function upstreams({ resolver }: Config): Inconsistency[] {
   return [{ keys: ["resolver.upstreams", "resolver.mode"], message: "is empty, so resolver.mode forward has nobody to ask" }];
 }
 
-function namedFiles({ resolver }: Config, readFile: ReadFile): Inconsistency[] {
+/** RFC 8460 §3: a report is signed by the reporting domain. */
+function dkim({ dkim: { domain, selector, keyFile }, tlsrpt }: Config): Inconsistency[] {
+  const settings = { "dkim.domain": domain, "dkim.selector": selector, "dkim.keyFile": keyFile };
+  const unset = Object.entries(settings).flatMap(([key, value]) => (value === undefined ? [key] : []));
+  if (unset.length === 3) return [];
+  const [missing] = unset;
+  if (missing !== undefined)
+    return [{ keys: [missing], message: `is not set, and a signature needs all of ${Object.keys(settings).join(", ")}` }];
+  const contactDomain = tlsrpt.contact?.slice(tlsrpt.contact.lastIndexOf("@") + 1);
+  if (contactDomain === undefined || `.${contactDomain}`.endsWith(`.${domain}`)) return [];
+  return [
+    {
+      keys: ["dkim.domain", "tlsrpt.contact"],
+      message: `is ${domain}, which is neither the domain of tlsrpt.contact (${contactDomain}) nor above it`,
+    },
+  ];
+}
+
+function namedFiles({ resolver, dkim: { keyFile } }: Config, readFile: ReadFile): Inconsistency[] {
   const named = [
     { key: "resolver.trustAnchorFile", path: resolver.trustAnchorFile },
     { key: "resolver.rootHintsFile", path: resolver.rootHintsFile },
+    { key: "dkim.keyFile", path: keyFile },
   ];
   return named.flatMap(({ key, path }): Inconsistency[] => {
     if (path === undefined) return [];

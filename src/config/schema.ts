@@ -3,6 +3,7 @@ import { DELIVERY_SETTINGS } from "./deliverySettings.ts";
 import { domainName } from "./domain.ts";
 import { RESOLVER_SETTINGS } from "./resolverSettings.ts";
 import { derivedSetting, setting, settingsBelow, type ValuesOf } from "./setting.ts";
+import { DKIM_SETTINGS, TLSRPT_SETTINGS } from "./tlsReportSettings.ts";
 import { choice, integer, list, nonEmpty, problem, shown, textual, value } from "./value.ts";
 
 /**
@@ -51,6 +52,8 @@ export const SETTINGS = {
   ),
   resolver: RESOLVER_SETTINGS,
   delivery: DELIVERY_SETTINGS,
+  tlsrpt: TLSRPT_SETTINGS,
+  dkim: DKIM_SETTINGS,
   admin: {
     listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez and /readyz."),
   },

@@ -14,6 +14,8 @@ import {
   protocolLabel,
   QUEUE_STATES,
   REJECTIONS,
+  REPORT_RESULTS,
+  type ReportResult,
   TRANSPORTS,
   tlsLabel,
   USAGES,
@@ -68,6 +70,8 @@ export type Instruments = {
   connectionReused(): void;
   /** From acceptance to the end of a recipient. */
   queueWait(seconds: number): void;
+  /** One report (RFC 8460) to one place. */
+  tlsrptReport(result: ReportResult): void;
   /** `unknown`: what is in the queue could not be asked; its gauges then have no value rather than an old one. */
   observe(observations: Observations | "unknown"): void;
 };
@@ -201,6 +205,17 @@ function securityMetrics(registry: Registry) {
       registry,
     ),
   );
+  const reports = new Counter(
+    declared(
+      {
+        name: "tlsrpt_reports_total",
+        help: `TLS reports (RFC 8460), by place. result: ${values(REPORT_RESULTS)}.`,
+        labelNames: ["result"],
+      },
+      registry,
+    ),
+  );
+  for (const result of REPORT_RESULTS) reports.inc({ result }, 0);
   for (const type of LOOKUP_TYPES) for (const status of VERDICTS) verdicts.inc({ type, status }, 0);
   for (const protocol of PROTOCOLS) for (const group of GROUPS) handshakes.inc({ protocol, group }, 0);
   validating.set(0);
@@ -208,7 +223,7 @@ function securityMetrics(registry: Registry) {
     for (const known of DNS_SOURCES) source.set({ source: known }, known === mode ? 1 : 0);
   };
   setSource("none");
-  return { verdicts, validating, handshakes, setSource };
+  return { verdicts, validating, handshakes, setSource, reports };
 }
 
 function observedMetrics(registry: Registry): (observations: Observations | "unknown") => void {
@@ -258,7 +273,7 @@ export function createInstruments(): Instruments {
   const registry = new Registry();
   defaultMetrics(registry);
   const { accepted, rejected, deliveries, dane, reused } = deliveryMetrics(registry);
-  const { verdicts, validating, handshakes, setSource } = securityMetrics(registry);
+  const { verdicts, validating, handshakes, setSource, reports } = securityMetrics(registry);
   const { dns, delivery, queueWait } = durationMetrics(registry);
   return {
     registry,
@@ -274,6 +289,7 @@ export function createInstruments(): Instruments {
     deliveryDuration: (outcome, seconds) => delivery.observe({ outcome }, seconds),
     connectionReused: () => reused.inc(),
     queueWait: (seconds) => queueWait.observe(seconds),
+    tlsrptReport: (result) => reports.inc({ result }),
     observe: observedMetrics(registry),
   };
 }

@@ -45,6 +45,10 @@ export const TRANSPORTS = ["udp", "tcp", "tls"] as const;
 export const QUEUE_STATES = ["incoming", "active", "deferred", "held"] as const;
 export const DIRECTIONS = ["inbound", "outbound"] as const;
 
+/** What became of a TLS report at one place (RFC 8460). */
+export const REPORT_RESULTS = ["mailed", "posted", "failed", "unsigned"] as const;
+export type ReportResult = (typeof REPORT_RESULTS)[number];
+
 export const PROTOCOLS = ["TLSv1.2", "TLSv1.3", "other"] as const;
 /** Key exchange groups; `none` where there was no ephemeral key. */
 export const GROUPS = ["X25519MLKEM768", "X25519", "X448", "P-256", "P-384", "P-521", "ffdhe", "none", "other"] as const;

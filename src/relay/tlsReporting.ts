@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { getCACertificates } from "node:tls";
+import type { Clock, Random } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import { type DkimKey, readDkimKey } from "../reporting/dkimSigner.ts";
+import { createReportPost } from "../reporting/reportPost.ts";
+import { type ReportEvent, TlsrptSender } from "../reporting/tlsrptSender.ts";
+import { TlsrptStore } from "../reporting/tlsrptStore.ts";
+import { openTables } from "../reporting/tlsrptTables.ts";
+import type { Resolver } from "../resolver/resolver.ts";
+import { messageIds } from "../spool/messageId.ts";
+import type { Store } from "../spool/store.ts";
+import { type DomainAggregate, type Reporter, utcDay } from "../tlsrpt/report.ts";
+import type { SessionResult } from "../tlsrpt/result.ts";
+
+/** TLS reports (RFC 8460) put together: counting, and sending what was counted. */
+export type TlsReporting = {
+  record(result: SessionResult): void;
+  start(): void;
+  stop(): Promise<void>;
+};
+
+export type TlsReportingParts = {
+  config: Config;
+  clock: Clock;
+  random: Random;
+  resolver: Resolver;
+  store: Store;
+  onEvent: (event: ReportEvent) => void;
+  onTrouble: (error: unknown) => void;
+};
+
+/** Beside the queue's own files. */
+const FILE = "tlsrpt.db";
+
+const OFF: TlsReporting = { record: () => undefined, start: () => undefined, stop: () => Promise.resolve() };
+
+/** Opens what reporting needs; without `tlsrpt.contact` nothing is counted. Throws where a file cannot be used. */
+export function openTlsReporting(parts: TlsReportingParts): TlsReporting {
+  const { config, clock, random, resolver, store, onEvent, onTrouble } = parts;
+  const reporter = reporterOf(config);
+  if (reporter === undefined) return OFF;
+  const dkim = signingKey(config);
+  const counts = new TlsrptStore({ file: fileOf(config), clock, onTrouble });
+  const sender = new TlsrptSender({
+    reporter,
+    counts,
+    resolver,
+    spool: store,
+    post: createReportPost({ resolver, roots: getCACertificates("default"), allowLoopback: config.delivery.allowLoopback }),
+    ...(dkim === undefined ? {} : { dkim }),
+    clock,
+    random,
+    newId: messageIds(clock, random),
+    onEvent,
+    onTrouble,
+  });
+  return {
+    record: (result) => counts.record(result),
+    start: () => sender.start(),
+    stop: async () => {
+      await sender.stop();
+      counts.close();
+    },
+  };
+}
+
+/** Who reports; undefined: reporting is off. */
+export function reporterOf({ tlsrpt, hostname }: Config): Reporter | undefined {
+  if (tlsrpt.contact === undefined) return undefined;
+  return { organization: tlsrpt.organization ?? hostname, contact: tlsrpt.contact, hostname };
+}
+
+/** What was counted on the UTC day of `now`, by reporting domain; a running relay writes it down every few seconds. */
+export function countedOn(config: Config, now: number): readonly DomainAggregate[] {
+  const opened = openTables(fileOf(config), "read");
+  if (opened.kind === "missing") return [];
+  if (opened.kind === "refused") throw new Error(opened.reason);
+  const { tables } = opened;
+  const day = utcDay(now);
+  try {
+    return tables.domains(day).map((domain) => tables.aggregate(day, domain));
+  } finally {
+    tables.close();
+  }
+}
+
+function fileOf({ spool }: Config): string {
+  return join(spool.directory, FILE);
+}
+
+function signingKey({ dkim: { domain, selector, keyFile } }: Config): DkimKey | undefined {
+  if (domain === undefined || selector === undefined || keyFile === undefined) return undefined;
+  const read = readDkimKey(readFileSync(keyFile, "utf8"), { domain, selector });
+  if (read.kind === "unusable") throw new Error(`dkim.keyFile ${keyFile}: ${read.reason}`);
+  return read.key;
+}
