@@ -51,3 +51,13 @@ export function memoryMiB(root: number): number {
   }
   return kib / 1024;
 }
+
+/** The same from the scheduler's own account, to the nanosecond; without children that have ended. */
+export function schedulerCpuSeconds(root: number): number {
+  let nanoseconds = 0;
+  for (const { pid } of descendants(root)) {
+    for (const task of readdirSync(`/proc/${pid}/task`))
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return nanoseconds / 1e9;
+}

@@ -3,16 +3,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { claimBlock } from "../test/lab/addresses.ts";
+import { cacheMemory } from "./cacheMemory.ts";
 import { startDaneWorld } from "./daneWorld.ts";
+import { benchDnssec } from "./dnssec.ts";
 import { endToEnd, type Place, type Scenario } from "./endToEnd.ts";
 import { machineLines } from "./machine.ts";
 
 /**
- * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`: as root (Postfix, ports below 1024), with the Debian packages of
+ * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`, `npm run bench -- dnssec [--rounds N --domains N]`: as root (Postfix, ports below 1024), with the Debian packages of
  * the tests. What it starts ends with it, whatever ends it; it uses loopback addresses only.
  */
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    domains: { type: "string", default: "250" },
     rounds: { type: "string", default: "5" },
     messages: { type: "string", default: "5000" },
     bytes: { type: "string", default: "4096" },
@@ -20,8 +24,22 @@ const { values } = parseArgs({
   },
 });
 const [rounds, messages, bytes] = [Number(values.rounds), Number(values.messages), Number(values.bytes)];
+const [what = "delivery"] = positionals;
+const CACHED_NAMES = [200_000, 1_000_000];
 const SESSIONS = 20;
 const CLIENTS: readonly Scenario["clients"][] = ["a connection per message", "reused connections"];
+
+async function dnssec(place: Place): Promise<void> {
+  print(await benchDnssec({ domains: Number(values.domains), rounds }, place));
+  print(await cacheMemory(CACHED_NAMES));
+}
+
+async function delivery(place: Place): Promise<void> {
+  if (values.only !== "dane") await plain(place);
+  if (values.only !== "plain") await dane(place);
+}
+
+const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec };
 
 async function plain(place: Place): Promise<void> {
   for (const clients of CLIENTS) {
@@ -53,6 +71,8 @@ function print(lines: readonly string[]): void {
   for (const text of lines) console.log(text);
 }
 
+const run = BENCHMARKS[what];
+if (run === undefined) throw new Error(`no benchmark ${what}: ${Object.keys(BENCHMARKS).join(", ")}`);
 const directory = mkdtempSync(join(tmpdir(), "dane-relay-bench-"));
 // Postfix's own user has to pass.
 chmodSync(directory, 0o755);
@@ -61,8 +81,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(sign
 print(machineLines());
 const block = await claimBlock();
 try {
-  if (values.only !== "dane") await plain({ directory, block });
-  if (values.only !== "plain") await dane({ directory, block });
+  await run({ directory, block });
 } finally {
   await block.release();
 }
