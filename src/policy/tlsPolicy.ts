@@ -177,7 +177,7 @@ function withoutDaneText(because: Extract<DanePolicy, { kind: "notApplicable" }>
     case "insecure-address":
       return "has addresses in a zone that is not signed, so that it cannot have secure TLSA records (RFC 7672 §2.2.2)";
     case "tlsa-insecure":
-      return "has TLSA records only in a zone that is not signed (RFC 7672 §2.2)";
+      return "has no TLSA record that is signed (RFC 7672 §2.2)";
     case "tlsa-absent":
       return "publishes no TLSA record (RFC 7672 §2.2)";
     case "address-literal":
