@@ -7,6 +7,7 @@ import { type Attempt, connectionTo, type DeliveryContext } from "./context.ts";
 import { gatherEvidence, type HostEvidence, literalEvidence } from "./host.ts";
 import { Ledger, type RecipientOutcome } from "./ledger.ts";
 import { findRoute, type Route } from "./route.ts";
+import { heldToSts } from "./stsOutcome.ts";
 import { absentTrace, brokenTrace, refusalTrace, unknownTrace, unroutableTrace } from "./trace.ts";
 
 /**
@@ -14,9 +15,9 @@ import { absentTrace, brokenTrace, refusalTrace, unknownTrace, unroutableTrace }
  *
  *   resolve      route.ts           the MX records, validated; or a configured route (RFC 5321 §5.1)
  *   order        mxOrder.ts         by preference, equals at random
- *   policy       host.ts            addresses and TLSA of one host (RFC 7672 §2.2); tlsPolicy.ts: what a connection to it needs
+ *   policy       host.ts            addresses and TLSA of one host (RFC 7672 §2.2); tlsPolicy.ts, stsPolicy.ts: what a connection needs
  *   connect      addressAttempt.ts  address by address: connection.ts: TCP, greeting, EHLO, STARTTLS
- *   verify       hostSession.ts     the certificate against TLSA, before a byte of SMTP goes into the channel (RFC 7672 §3)
+ *   verify       hostSession.ts     the certificate against TLSA or PKIX, before a byte of SMTP goes into the channel (RFC 7672 §3)
  *   deliver      clientDialogue.ts  MAIL, RCPT, DATA (RFC 5321 §3.3)
  *   disposition  disposition.ts     what that means for each recipient: delivered, failed or deferred
  *
@@ -75,16 +76,16 @@ async function* evidenceOf(route: RoutedRoute, { demand, context }: Attempt): As
 async function tryHost(evidence: Extract<HostEvidence, { kind: "reachable" }>, route: RoutedRoute, the: Attempt): Promise<void> {
   const { work, demand, ledger, context } = the;
   const { host, dane, dnssec, addresses } = evidence;
-  const tls = hostTls({ host, dane, ...demand });
+  const { tls, sts } = await heldToSts(hostTls({ host, dane, ...demand }), host, route, demand, context.stsPolicyFor);
   const unmet = unmetDemand(demand, work.envelope.sender);
   if (tls.kind === "refuse") {
-    const trace = refusalTrace(tls, host, dnssec);
+    const trace = refusalTrace(tls, host, dnssec, sts);
     context.onHost(trace);
     ledger.note(refusalOutcome(tls.cause, unmet), trace);
     return;
   }
   for (const address of addresses) {
-    const ended = await tryAddress(connectionTo(evidence, address, { tls, unmet }, route, context), the);
+    const ended = await tryAddress(connectionTo(evidence, address, { tls, sts, unmet }, route, context), the);
     if (ended === "transaction") return;
   }
 }

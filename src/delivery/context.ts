@@ -1,12 +1,12 @@
 import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
-import type { Unmet } from "../policy/disposition.ts";
-import type { TlsDemand, UsableHostTls } from "../policy/tlsPolicy.ts";
+import type { TlsDemand } from "../policy/tlsPolicy.ts";
 import type { Work } from "../spool/message.ts";
 import type { ConnectionRequest, SmtpSession } from "./connection.ts";
 import type { HostEvidence } from "./host.ts";
 import type { HostConnection, SessionContext } from "./hostSession.ts";
 import type { Ledger, Trace } from "./ledger.ts";
 import type { Route, RouteContext } from "./route.ts";
+import type { StsPolicyFor } from "./stsOutcome.ts";
 
 /** Everything an attempt is handed; it knows no other part of the relay. */
 export type DeliveryContext = {
@@ -15,6 +15,8 @@ export type DeliveryContext = {
   allowLoopback: boolean;
   insecureMx: InsecureMxPolicy;
   demandOf: (work: Work) => TlsDemand;
+  /** Without: MTA-STS is off. */
+  stsPolicyFor?: StsPolicyFor;
   /** The parts of a connection request that are the same for every host: EHLO name, timeouts. */
   request: Pick<ConnectionRequest, "hostname" | "timeouts">;
   /** `delivery.sourceAddresses`: the address to send from, for the family of `remote`. */
@@ -36,7 +38,7 @@ export type Attempt = { work: Work; demand: TlsDemand; ledger: Ledger; context: 
 export function connectionTo(
   evidence: Extract<HostEvidence, { kind: "reachable" }>,
   address: string,
-  demand: { tls: UsableHostTls; unmet: Unmet },
+  demand: Pick<HostConnection, "tls" | "sts" | "unmet">,
   route: Exclude<Route, { kind: "unroutable" }>,
   context: DeliveryContext,
 ): HostConnection {

@@ -8,6 +8,7 @@ import type { TlsDemand, TlsLevel } from "../policy/tlsPolicy.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import type { MessageId, NewMessage, Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
+import type { TrustedRoots } from "../x509/serverIdentity.ts";
 import { attempt } from "./attempt.ts";
 import { buildDsn } from "./bounce.ts";
 import { type ConnectionRequest, type ConnectionResult, type DialogueTimeouts, openConnection } from "./connection.ts";
@@ -17,6 +18,7 @@ import type { RecipientOutcome, Trace } from "./ledger.ts";
 import { bestMatch, type RouteSetting } from "./route.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type Notice, settlementOf } from "./settlement.ts";
+import type { StsPolicyFor } from "./stsOutcome.ts";
 
 /** One entry of `delivery.tlsPolicies`; `expiresAt` in milliseconds since the epoch. */
 export type TlsPolicySetting = { domain: string; level: TlsLevel; expiresAt?: number };
@@ -54,6 +56,10 @@ export type DeliveryModuleEvent =
 export type DeliveryOptions = {
   settings: DeliverySettings;
   resolver: Resolver;
+  /** What MTA-STS says of a next-hop domain; without, it is off. */
+  stsPolicyFor?: StsPolicyFor;
+  /** The CAs of PKIX; without, no server is authenticated by it. */
+  trustedRoots?: () => TrustedRoots;
   store: Store;
   clock: Clock;
   random: Random;
@@ -197,7 +203,7 @@ export class DeliveryEngine {
   }
 
   #contextOf(settings: DeliverySettings): DeliveryContext {
-    const { resolver, clock, random, onEvent } = this.#options;
+    const { resolver, clock, random, onEvent, stsPolicyFor, trustedRoots } = this.#options;
     const below = (exclusiveMaximum: number) => random.below(exclusiveMaximum);
     return {
       route: { resolver, routes: settings.routes, port: settings.port, self: settings.hostname, random: below },
@@ -205,10 +211,12 @@ export class DeliveryEngine {
       allowLoopback: settings.allowLoopback,
       insecureMx: settings.insecureMx,
       demandOf: (work) => this.#demandOf(work),
+      ...(stsPolicyFor === undefined ? {} : { stsPolicyFor }),
       request: { hostname: displayName(settings.hostname), timeouts: settings.timeouts },
       localAddressFor: (remote) => settings.sourceAddresses.find((address) => isIPv6(address) === isIPv6(remote)),
       session: {
         now: () => clock.now(),
+        ...(trustedRoots === undefined ? {} : { trustedRoots }),
         matches: new WeakMap(),
         connect: async (key, request, source) => {
           const result = await this.#pool.acquire(key, source, () => this.#open(request));

@@ -1,9 +1,9 @@
-import { matchCertificate } from "../dane/certificateMatch.ts";
 import type { MatchVerdict } from "../dane/matchVerdict.ts";
 import { presentTlsa, type Tlsa } from "../dane/tlsa.ts";
 import { displayName } from "../dns/name.ts";
 import { type DaneOutcome, type Outcome, sessionOutcome, type TlsGot, type Unmet } from "../policy/disposition.ts";
-import { tlsWord, type UsableHostTls } from "../policy/tlsPolicy.ts";
+import type { StsDemand, UsableDemand } from "../policy/stsPolicy.ts";
+import { type DaneAuthenticate, tlsWord } from "../policy/tlsPolicy.ts";
 import type {
   ChannelSecurity,
   ConnectionFailure,
@@ -11,11 +11,12 @@ import type {
   ConnectionResult,
   SmtpSession,
   TlsNeed,
-  VerifyVerdict,
 } from "./connection.ts";
 import type { SessionSource } from "./connectionPool.ts";
 import type { Trace } from "./ledger.ts";
-import { failureText, refusalText } from "./sessionFailure.ts";
+import { ServerVerification, type VerificationContext } from "./serverVerification.ts";
+import { failureText } from "./sessionFailure.ts";
+import { failedOutcome, type StsOutcome, testingOutcome } from "./stsOutcome.ts";
 
 /** A session that met what the policy of its host demands, or the reason why there is none. Nothing below policy is ever returned as open. */
 export type HostSession =
@@ -27,7 +28,9 @@ export type Match = Extract<MatchVerdict, { kind: "match" }>;
 export type HostConnection = {
   host: string;
   address: string;
-  tls: UsableHostTls;
+  tls: UsableDemand;
+  /** What the MTA-STS policy of the next hop says of the host. */
+  sts: StsDemand;
   /** What follows where no host meets the demand. */
   unmet: Unmet;
   dnssec: Trace["dnssec"];
@@ -36,9 +39,7 @@ export type HostConnection = {
   serverName?: string;
 };
 
-export type SessionContext = {
-  /** Milliseconds since the epoch, for certificate dates. */
-  now: () => number;
+export type SessionContext = VerificationContext & {
   /** A session under this key. */
   connect: (key: string, request: ConnectionRequest, source: SessionSource) => Promise<ConnectionResult>;
   /** Which record authenticated a session that is used again: no second handshake will tell. */
@@ -59,8 +60,10 @@ export async function openHostSession(
   return need === "opportunistic" && tlsFailed ? connectOnce(connection, "none", context, source) : first;
 }
 
-function needOf(tls: UsableHostTls): TlsNeed["need"] {
+function needOf(tls: UsableDemand): TlsNeed["need"] {
   switch (tls.kind) {
+    case "authenticateByPkix":
+      return "authenticate";
     case "authenticate":
     case "encrypt":
     case "opportunistic":
@@ -79,15 +82,9 @@ async function connectOnce(
   source: SessionSource,
 ): Promise<HostSession> {
   const { tls } = connection;
-  let verdict: MatchVerdict | undefined;
-  const verify = (chain: readonly Buffer[]): VerifyVerdict => {
-    if (tls.kind !== "authenticate") return { kind: "refused", reason: "there is no TLSA record to authenticate with" };
-    const { records, identifiers } = tls.policy;
-    verdict = matchCertificate({ records, chain, identifiers, now: context.now() });
-    return verdict.kind === "match"
-      ? { kind: "accepted" }
-      : { kind: "refused", reason: refusalText(connection.host, verdict.tried) };
-  };
+  const verification = new ServerVerification(connection.host, tls, context);
+  const verify = (chain: readonly Buffer[]) => verification.verify(chain);
+  // RFC 7672 §8.1; under MTA-STS it is the MX host's own name (RFC 8461 §7.1).
   const serverName = tls.kind === "authenticate" ? displayName(tls.policy.base) : connection.serverName;
   const request: ConnectionRequest = {
     ...connection.request,
@@ -96,32 +93,57 @@ async function connectOnce(
     ...(serverName === undefined ? {} : { serverName }),
   };
   const result = await context.connect(poolKey(connection, need), request, source);
-  if (result.kind === "failed") return failed(connection, result.failure);
-  if (verdict?.kind === "match") context.matches.set(result.session, verdict);
-  return opened(connection, result.session, result.reused ?? "no", context.matches.get(result.session));
+  if (result.kind === "failed") return failed(connection, result.failure, verification);
+  const { session, reused = "no" } = result;
+  if (verification.match?.kind === "match") context.matches.set(session, verification.match);
+  const matched = context.matches.get(session);
+  if (!meetsPolicy(tls, session.security, matched)) {
+    // Cannot happen: the connection refuses it first. Should it ever, nothing is sent.
+    session.destroy();
+    const text = `the connection to ${connection.host} fell short of its policy (${tls.kind}) unnoticed; this is an error of dane-relay`;
+    return failed(connection, { stage: "verify", text }, verification);
+  }
+  return opened(connection, session, reused, matched, stsOf(connection, session, reused, context));
+}
+
+/** A session under an enforce policy met it; under a testing policy it is judged once, when it is new (RFC 8460 counts sessions). */
+function stsOf(
+  connection: HostConnection,
+  session: SmtpSession,
+  reused: "yes" | "no",
+  context: SessionContext,
+): StsOutcome | undefined {
+  if (connection.tls.kind === "authenticateByPkix") return { mode: "enforce", result: "success" };
+  return reused === "yes" ? undefined : testingOutcome(connection.sts, session.security, context);
 }
 
 /** Sessions are shared only between deliveries to the same host, address and port under the same demand and TLSA set. */
 export function poolKey(connection: HostConnection, need: TlsNeed["need"]): string {
   const { tls, request } = connection;
-  const demand =
-    tls.kind === "authenticate"
-      ? [tls.policy.base, ...tls.policy.records.map(presentTlsa).sort(), ...[...tls.policy.identifiers].sort()]
-      : [];
+  const policy = tlsaPolicyOf(tls);
+  const tlsa =
+    policy === undefined ? [] : [policy.base, ...policy.records.map(presentTlsa).sort(), ...[...policy.identifiers].sort()];
+  const demand = tls.kind === "authenticateByPkix" ? ["pkix", tls.identifier, ...tlsa] : tlsa;
   const channel = request.implicitTls ? "implicit" : "starttls";
   return [connection.host, connection.address, request.port, channel, request.localAddress ?? "", need, ...demand].join("|");
 }
 
-function opened(connection: HostConnection, session: SmtpSession, reused: "yes" | "no", matched: Match | undefined): HostSession {
+/** The TLSA records that the server has to match. */
+function tlsaPolicyOf(tls: UsableDemand): DaneAuthenticate | undefined {
+  if (tls.kind === "authenticateByPkix") return tls.dane;
+  return tls.kind === "authenticate" ? tls.policy : undefined;
+}
+
+function opened(
+  connection: HostConnection,
+  session: SmtpSession,
+  reused: "yes" | "no",
+  matched: Match | undefined,
+  sts: StsOutcome | undefined,
+): HostSession {
   const { tls } = connection;
   const { security } = session;
-  if (!meetsPolicy(tls, security, matched)) {
-    // Cannot happen: the connection refuses it first. Should it ever, nothing is sent.
-    session.destroy();
-    const text = `the connection to ${connection.host} fell short of its policy (${tls.kind}) unnoticed; this is an error of dane-relay`;
-    return failed(connection, { stage: "verify", text });
-  }
-  const trace = traceOf(connection, tlsWord(tls.wanted, gotOf(tls, security), "kept"), tls.success);
+  const trace = traceOf(connection, tlsWord(tls.wanted, gotOf(tls, security), "kept"), tls.success, sts);
   const record = matched?.record;
   const channel = security.kind === "tls" ? channelFields(security) : {};
   return {
@@ -134,10 +156,14 @@ function opened(connection: HostConnection, session: SmtpSession, reused: "yes" 
 }
 
 /** The last look before MAIL: what was demanded is there (design.md §5, below-policy delivery never happens). */
-function meetsPolicy(tls: UsableHostTls, security: ChannelSecurity, matched: Match | undefined): boolean {
+function meetsPolicy(tls: UsableDemand, security: ChannelSecurity, matched: Match | undefined): boolean {
   switch (tls.kind) {
     case "authenticate":
       return security.kind === "tls" && security.authenticated === "verified" && matched !== undefined;
+    case "authenticateByPkix":
+      return (
+        security.kind === "tls" && security.authenticated === "verified" && (tls.dane === undefined || matched !== undefined)
+      );
     case "encrypt":
       return security.kind === "tls";
     case "opportunistic":
@@ -148,8 +174,8 @@ function meetsPolicy(tls: UsableHostTls, security: ChannelSecurity, matched: Mat
   }
 }
 
-function gotOf(tls: UsableHostTls, security: ChannelSecurity): TlsGot {
-  if (tls.kind === "authenticate" || tls.kind === "encrypt") return tls.got;
+function gotOf(tls: UsableDemand, security: ChannelSecurity): TlsGot {
+  if ("got" in tls) return tls.got;
   return security.kind === "tls" ? "encrypt" : "none";
 }
 
@@ -158,18 +184,19 @@ function channelFields(security: Extract<ChannelSecurity, { kind: "tls" }>): Pic
   return { protocol, cipher, ...(group === undefined ? {} : { group }) };
 }
 
-function traceOf(connection: HostConnection, tls: string, dane: DaneOutcome): Trace {
-  return { host: connection.host, address: connection.address, tls, dane, dnssec: connection.dnssec };
+function traceOf(connection: HostConnection, tls: string, dane: DaneOutcome, sts: StsOutcome | undefined): Trace {
+  const { host, address, dnssec } = connection;
+  return { host, address, tls, dane, dnssec, ...(sts === undefined ? {} : { sts }) };
 }
 
-function failed(connection: HostConnection, failure: ConnectionFailure): HostSession {
-  const { tls } = connection;
+function failed(connection: HostConnection, failure: ConnectionFailure, verification: ServerVerification): HostSession {
+  const { tls, sts } = connection;
   const { stage, reply } = failure;
-  const word = failureWord(stage, tls);
+  const word = failureWord(stage, tls, verification);
   const sentence = failureText(connection, failure);
   const cause = { text: sentence, host: connection.host, address: connection.address, ...(reply === undefined ? {} : { reply }) };
-  const trace = traceOf(connection, word.tls, word.dane);
-  const first: Tlsa | undefined = tls.kind === "authenticate" ? tls.policy.records[0] : undefined;
+  const trace = traceOf(connection, word.tls, word.dane, failedOutcome(sts, failure, verification.identity));
+  const first: Tlsa | undefined = tlsaPolicyOf(tls)?.records[0];
   return {
     kind: "failed",
     stage,
@@ -179,8 +206,12 @@ function failed(connection: HostConnection, failure: ConnectionFailure): HostSes
 }
 
 /** `wanted:got` and the DANE outcome of a session that did not come about. Only under DANE is a missing STARTTLS a DANE outcome. */
-function failureWord(stage: ConnectionFailure["stage"], tls: UsableHostTls): { tls: string; dane: DaneOutcome } {
-  const underDane = tls.kind === "authenticate" || (tls.kind === "encrypt" && tls.success === "unusable");
+function failureWord(
+  stage: ConnectionFailure["stage"],
+  tls: UsableDemand,
+  { match }: ServerVerification,
+): { tls: string; dane: DaneOutcome } {
+  const underDane = tlsaPolicyOf(tls) !== undefined || (tls.kind === "encrypt" && tls.success === "unusable");
   const under = (outcome: DaneOutcome): DaneOutcome => (underDane ? outcome : tls.success);
   switch (stage) {
     case "connect":
@@ -193,11 +224,14 @@ function failureWord(stage: ConnectionFailure["stage"], tls: UsableHostTls): { t
     case "handshake":
       return { tls: tlsWord(tls.wanted, "notls", "violated"), dane: under("handshake-failed") };
     case "verify":
-      return { tls: tlsWord(tls.wanted, "nocertmatch", "violated"), dane: under("mismatch") };
+      return {
+        tls: tlsWord(tls.wanted, "nocertmatch", "violated"),
+        dane: match?.kind === "match" ? tls.success : under("mismatch"),
+      };
     case "auth":
       // AUTH comes after the channel is as it must be: what failed is the relay's own login.
       return {
-        tls: tlsWord(tls.wanted, tls.kind === "authenticate" || tls.kind === "encrypt" ? tls.got : "encrypt", "kept"),
+        tls: tlsWord(tls.wanted, "got" in tls ? tls.got : "encrypt", "kept"),
         dane: tls.success,
       };
     default:

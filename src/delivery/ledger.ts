@@ -1,6 +1,7 @@
 import { type DaneOutcome, type Outcome, tellsMore, type Verdict } from "../policy/disposition.ts";
 import type { QueuedRecipient } from "../spool/message.ts";
 import type { LookupWord } from "./lookupWord.ts";
+import type { StsOutcome } from "./stsOutcome.ts";
 
 /** What one host (or the way to it) looked like: the part of the delivery event that is the same for all recipients tried there. */
 export type Trace = {
@@ -14,6 +15,8 @@ export type Trace = {
   protocol?: string;
   cipher?: string;
   group?: string;
+  /** Where the domain has a policy that the session was held against. */
+  sts?: StsOutcome;
 };
 
 export type RecipientOutcome = { recipient: QueuedRecipient; outcome: Outcome; trace: Trace };

@@ -9,9 +9,18 @@ import { type LookupWord, lookupWord } from "./lookupWord.ts";
 /** One entry of `delivery.routes`. `domain`: exact, `.example.org` for its subdomains, or `*`. */
 export type RouteSetting = { domain: string; nextHop: string; tls: "starttls" | "implicit" };
 
-/** Where a destination's mail goes: hosts in the order in which they are tried, and how they were found; or one address. */
+/**
+ * Where a destination's mail goes: hosts in the order in which they are tried, and how they were found; or one address. `nextHop`: the domain
+ * whose mail hosts they are, or the host that a route names: the policy domain of MTA-STS (RFC 8461 §3.4).
+ */
 export type Route =
-  | ({ kind: "hosts"; hosts: readonly [DomainName, ...DomainName[]]; origin: HostOrigin; mxLookup: LookupWord } & At)
+  | ({
+      kind: "hosts";
+      hosts: readonly [DomainName, ...DomainName[]];
+      nextHop: DomainName;
+      origin: HostOrigin;
+      mxLookup: LookupWord;
+    } & At)
   | ({ kind: "literal"; address: string; found: "by-address" | "by-route" } & At)
   | { kind: "unroutable"; trouble: Unroutable; mxLookup: LookupWord };
 
@@ -51,7 +60,14 @@ async function configured(setting: RouteSetting, context: RouteContext): Promise
       return { kind: "literal", address: hop.address, found: "by-route", ...at };
     case "host":
       // RFC 7672 §2.2.2: named by the operator, and so a-priori secure.
-      return { kind: "hosts", hosts: [hop.name], origin: { kind: "relay", nextHop: hop.name }, mxLookup: "not-asked", ...at };
+      return {
+        kind: "hosts",
+        hosts: [hop.name],
+        nextHop: hop.name,
+        origin: { kind: "relay", nextHop: hop.name },
+        mxLookup: "not-asked",
+        ...at,
+      };
     case "mx":
       return byMx(hop.name, at, context);
     default:
@@ -73,7 +89,14 @@ async function byMx(domain: DomainName, at: At, context: RouteContext): Promise<
       return unroutable({ kind: "noSuchDomain", domain: displayName(domain) });
     case "nodata":
       // RFC 5321 §5.1, RFC 7672 §2.2.2: without MX records the domain's name is its sole host.
-      return { kind: "hosts", hosts: [domain], origin: { kind: "implicit-mx", nextHop: domain }, mxLookup, ...at };
+      return {
+        kind: "hosts",
+        hosts: [domain],
+        nextHop: domain,
+        origin: { kind: "implicit-mx", nextHop: domain },
+        mxLookup,
+        ...at,
+      };
     case "records": {
       const order = mxOrder(resolution.records, context.self, context.random);
       if (order.kind === "nullMx") return unroutable({ kind: "nullMx", domain: displayName(domain) });
@@ -85,7 +108,7 @@ async function byMx(domain: DomainName, at: At, context: RouteContext): Promise<
         resolution.status === "secure"
           ? { kind: "mx", mx: "secure", nextHop: domain, expandedNextHop: resolution.name }
           : { kind: "mx", mx: "insecure" };
-      return { kind: "hosts", hosts: order.hosts, origin, mxLookup, ...at };
+      return { kind: "hosts", hosts: order.hosts, nextHop: domain, origin, mxLookup, ...at };
     }
     default:
       return resolution satisfies never;

@@ -1,8 +1,10 @@
 import type { MatchFailure, TriedRecord } from "../dane/matchVerdict.ts";
-import type { UsableHostTls } from "../policy/tlsPolicy.ts";
+import { type DomainName, displayName } from "../dns/name.ts";
+import type { UsableDemand } from "../policy/stsPolicy.ts";
+import type { ServerIdentity } from "../x509/serverIdentity.ts";
 import type { ConnectionFailure } from "./connection.ts";
 
-type FailedConnection = { host: string; address: string; tls: UsableHostTls };
+type FailedConnection = { host: string; address: string; tls: UsableDemand };
 
 /**
  * The words for a session that did not come about: one sentence for log, queue and DSN that names the host, says what was demanded by
@@ -30,7 +32,8 @@ export function failureText({ host, address, tls }: FailedConnection, { stage, t
 }
 
 /** Who demands TLS. */
-function demandText(tls: UsableHostTls): string {
+function demandText(tls: UsableDemand): string {
+  if (tls.kind === "authenticateByPkix") return `which the MTA-STS policy of ${displayName(tls.domain)} demands`;
   if (tls.kind === "authenticate" || (tls.kind === "encrypt" && tls.success === "unusable"))
     return "which its TLSA records demand";
   if (tls.kind === "encrypt" && tls.success === "insecure") return "which delivery.insecureMx demands";
@@ -56,4 +59,14 @@ export function refusalText(host: string, tried: readonly TriedRecord[]): string
   const remedy = REMEDIES.find(([failures]) => tried.some(({ failure }) => failures.includes(failure)))?.[1];
   const toDo = remedy ?? "publish TLSA records for the certificate in use, or present the certificate that they name";
   return `${host} presents a certificate that none of its TLSA records authenticates (${reasons}): its operator has to ${toDo}`;
+}
+
+/** A certificate that PKIX does not authenticate, where the MTA-STS policy of `domain` demands it (RFC 8461 §4.2). */
+export function identityRefusalText(
+  host: string,
+  domain: DomainName,
+  identity: Extract<ServerIdentity, { kind: "invalid" }>,
+): string {
+  const demand = `the MTA-STS policy of ${displayName(domain)} demands a certificate that is valid for it`;
+  return `${host} is not authenticated: ${identity.because}, but ${demand}: its operator has to install one`;
 }

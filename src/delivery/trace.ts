@@ -1,8 +1,10 @@
 import type { DaneOutcome } from "../policy/disposition.ts";
+import type { StsDemand } from "../policy/stsPolicy.ts";
 import { type HostTls, type TlsDemand, tlsWord, wantedTls } from "../policy/tlsPolicy.ts";
 import type { Trace } from "./ledger.ts";
 import type { LookupWord } from "./lookupWord.ts";
 import type { Route } from "./route.ts";
+import { refusedOutcome } from "./stsOutcome.ts";
 
 const NOT_ASKED = { mx: "not-asked", address: "not-asked", tlsa: "not-asked" } as const;
 
@@ -23,8 +25,15 @@ export function absentTrace(host: string, demand: TlsDemand, dnssec: Trace["dnss
 }
 
 /** The trace of a host that its policy keeps us from. */
-export function refusalTrace(tls: Extract<HostTls, { kind: "refuse" }>, host: string, dnssec: Trace["dnssec"]): Trace {
-  return { host, tls: tlsWord(tls.wanted, tls.got, "violated"), dane: tls.dane, dnssec };
+export function refusalTrace(
+  tls: Extract<HostTls, { kind: "refuse" }>,
+  host: string,
+  dnssec: Trace["dnssec"],
+  sts: StsDemand,
+): Trace {
+  const bySts = refusedOutcome(sts);
+  const trace = { host, tls: tlsWord(tls.wanted, tls.got, "violated"), dane: tls.dane, dnssec };
+  return bySts === undefined ? trace : { ...trace, sts: bySts };
 }
 
 /** The trace of an attempt that broke inside dane-relay. */

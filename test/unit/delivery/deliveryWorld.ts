@@ -7,10 +7,14 @@ import { ConnectionPool } from "../../../src/delivery/connectionPool.ts";
 import type { DeliveryContext } from "../../../src/delivery/context.ts";
 import type { RecipientOutcome, Trace } from "../../../src/delivery/ledger.ts";
 import type { RouteSetting } from "../../../src/delivery/route.ts";
-import { name } from "../../../src/dns/name.ts";
+import { type DomainName, displayName, name } from "../../../src/dns/name.ts";
 import type { LookupType, RecordData } from "../../../src/dns/rdata.ts";
+import { parsePolicy } from "../../../src/mtasts/policy.ts";
+import type { PolicyInForce } from "../../../src/mtasts/policyInForce.ts";
 import type { TlsDemand } from "../../../src/policy/tlsPolicy.ts";
 import type { Envelope, QueuedRecipient, Work } from "../../../src/spool/message.ts";
+import { distinctCertificates } from "../../../src/x509/distinctCertificates.ts";
+import { TrustedRoots } from "../../../src/x509/serverIdentity.ts";
 import { chainPem, EXPIRED, makeAuthority, makeLeaf, tlsaFor } from "../../fake/certificates.ts";
 import { type FakeAnswer, FakeResolver } from "../../fake/resolver.ts";
 import { type Peer, type PeerScript, type PeerStarttls, type PeerTls, startPeer } from "../../fake/smtpPeer.ts";
@@ -42,6 +46,8 @@ export type World = {
   recipients?: readonly string[];
   envelope?: Partial<Envelope>;
   demand?: Partial<TlsDemand>;
+  /** MTA-STS by next-hop domain: mode and mx patterns. */
+  sts?: Readonly<Record<string, string>>;
   insecureMx?: InsecureMxPolicy;
   allowLoopback?: boolean;
   routes?: readonly RouteSetting[];
@@ -50,6 +56,7 @@ export type World = {
 };
 
 const AUTHORITY = makeAuthority({ commonName: "Test CA" });
+const TRUSTED = new TrustedRoots(distinctCertificates([AUTHORITY.der], []));
 const OWN = makeLeaf();
 const OTHER = makeLeaf();
 const OWN_TLS: PeerTls = { key: OWN.keyPem, cert: OWN.certificatePem };
@@ -171,11 +178,13 @@ export async function startWorld(world: World) {
     resolver,
     allowLoopback: world.allowLoopback ?? true,
     insecureMx: world.insecureMx ?? "dane",
+    stsPolicyFor: (domain) => Promise.resolve(stsOf(world, domain)),
     demandOf: () => ({ level: "dane", levelFrom: "default", messageTls: "unspecified", ...world.demand }),
     request: { hostname: "relay.test", timeouts: { connectSeconds: 5, commandSeconds: 5 } },
     localAddressFor: () => undefined,
     session: {
       now: () => Date.now(),
+      trustedRoots: () => TRUSTED,
       matches: new WeakMap(),
       connect: (key, request, source) => pool.acquire(key, source, () => openConnection(request)),
     },
@@ -200,6 +209,16 @@ export async function startWorld(world: World) {
       for (const peer of peers.values()) await peer.close();
     },
   };
+}
+
+/** `enforce mx1.example.org *.example.net`: the policy in force. */
+function stsOf({ sts = {} }: World, domain: DomainName): PolicyInForce {
+  const [mode, ...mx] = (sts[displayName(domain)] ?? "").split(" ");
+  if (mode === "") return { kind: "none", because: "no-record" };
+  const lines = ["version: STSv1", `mode: ${mode}`, ...mx.map((pattern) => `mx: ${pattern}`), "max_age: 86400"];
+  const parsed = parsePolicy(Buffer.from(lines.join("\n")));
+  assert.ok(parsed.kind === "policy");
+  return { kind: "policy", domain, id: "1", policy: parsed.policy };
 }
 
 async function* once(): AsyncGenerator<Buffer> {
