@@ -10,11 +10,16 @@ import { verifyRrset, type WildcardExpansion } from "./rrsig.ts";
 import type { Reason, ReasonChain } from "./securityStatus.ts";
 import { WorkBudget } from "./workBudget.ts";
 
-/** The terms of one message: the rules, what its judgement may still cost, and the denials by zone that were verified already. */
-export type Terms = { rules: Rules; budget: WorkBudget; denials: Map<DomainName, ZoneDenials> };
+/** The terms of one message: the rules, what its judgement may still cost, and what was verified of it already, by zone. */
+export type Terms = {
+  rules: Rules;
+  budget: WorkBudget;
+  denials: Map<DomainName, ZoneDenials>;
+  authority: Map<DomainName, Distrust | "authentic">;
+};
 
 export function termsOf(rules: Rules): Terms {
-  return { rules, budget: new WorkBudget(), denials: new Map() };
+  return { rules, budget: new WorkBudget(), denials: new Map(), authority: new Map() };
 }
 
 /**
@@ -28,19 +33,23 @@ export function* zoneDenials(authority: readonly ResourceRecord[], zone: SecureZ
   const known = terms.denials.get(zone.name);
   if (known !== undefined) return known;
   const verified: RRset[] = [];
-  const failures: Reason[] = [];
+  const refused = new Map<string, ReasonChain>();
   const denying = rrsetsOf(authority).filter(({ name, type }) => {
     return (type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3) && isWithin(name, zone.name);
   });
   for (const rrset of denying.slice(0, MAX_DENIAL_RRSETS)) {
     const verification = verifyRrset(rrset, zone.keys, terms.rules.now, terms.budget);
     if (verification.kind === "verified") verified.push(verification.rrset);
-    else failures.push(...verification.reasons);
+    else refused.set(setKey(rrset), verification.reasons);
     yield { kind: "pause" };
   }
-  const denials = new ZoneDenials(zone, verified, failures, terms);
+  const denials = new ZoneDenials(zone, verified, refused, terms);
   terms.denials.set(zone.name, denials);
   return denials;
+}
+
+function setKey({ name, type }: RRset): string {
+  return `${type} ${name}`;
 }
 
 /**
@@ -50,14 +59,22 @@ export function* zoneDenials(authority: readonly ResourceRecord[], zone: SecureZ
 export class ZoneDenials {
   readonly #nsec: DenialProofs<"immediate">;
   readonly #nsec3: DenialProofs<"pausing">;
+  readonly #refused: ReadonlyMap<string, ReasonChain>;
   readonly #failures: readonly Reason[];
   readonly #usesNsec3: boolean;
 
-  constructor(zone: SecureZone, verified: readonly RRset[], failures: readonly Reason[], { rules, budget }: Terms) {
-    this.#failures = failures;
+  constructor(zone: SecureZone, verified: readonly RRset[], refused: ReadonlyMap<string, ReasonChain>, terms: Terms) {
+    const { rules, budget } = terms;
+    this.#refused = refused;
+    this.#failures = [...refused.values()].flat();
     this.#usesNsec3 = verified.some((rrset) => rrset.type === RR_TYPE.NSEC3);
     this.#nsec = nsecProofs(zone.name, verified);
     this.#nsec3 = nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget);
+  }
+
+  /** Why an NSEC or NSEC3 RRset of the message does not hold; undefined where it does, or was not looked at. */
+  refusal(rrset: RRset): ReasonChain | undefined {
+    return this.#refused.get(setKey(rrset));
   }
 
   *nameError(name: DomainName): Pausing<Denial> {

@@ -1,9 +1,10 @@
 import { isMalformed, type Message, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, isWithin } from "../dns/name.ts";
 import { decodeSoa } from "../dns/rdata.ts";
+import { judgeAuthority } from "./authoritySection.ts";
 import { trustFor, zoneSideOf } from "./chainOfTrust.ts";
-import { type Terms, zoneDenials } from "./denial.ts";
-import type { Denial, DsDenial } from "./denialProof.ts";
+import { type Terms, type ZoneDenials, zoneDenials } from "./denial.ts";
+import type { Denial, DsDenial, Pausing } from "./denialProof.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
 import { type Grade, insecure, secure } from "./grade.ts";
 
@@ -32,13 +33,23 @@ export function* judgeNegative(
   if (trust.kind !== "secure") return trust;
   const denials = yield* zoneDenials(message.authority, trust.zone, terms);
   const nameError = claimed === "nxdomain" ? yield* denials.nameError(name) : undefined;
-  if (nameError !== undefined && nameError.kind !== "notProved") return { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) };
-  const noData = yield* type === RR_TYPE.DS ? denials.noDs(name) : denials.noData(name, type);
+  if (nameError !== undefined && nameError.kind !== "notProved") {
+    const authority = yield* judgeAuthority(message, trust.zone, terms);
+    return authority === "authentic" ? { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) } : authority;
+  }
+  const noData = yield* type === RR_TYPE.DS ? dsNoData(denials, name) : denials.noData(name, type);
   // Where the RCODE claims more than is proved, only a full proof corrects it: an opt-out span next to the name is not one.
   if (noData.kind === "notProved" || (nameError !== undefined && noData.kind === "insecure")) {
     return bogus(...(nameError ?? noData).reasons);
   }
-  return { kind: "nodata", grade: gradeOf(noData, ttlLimit) };
+  const authority = yield* judgeAuthority(message, trust.zone, terms);
+  return authority === "authentic" ? { kind: "nodata", grade: gradeOf(noData, ttlLimit) } : authority;
+}
+
+/** For the chain of trust it is enough that there is no delegation; "no data" says besides that the name, or a wildcard for it, exists. */
+function* dsNoData(denials: ZoneDenials, name: DomainName): Pausing<Denial | DsDenial> {
+  const noDs = yield* denials.noDs(name);
+  return noDs.kind === "noCut" && noDs.empty ? yield* denials.noData(name, RR_TYPE.DS) : noDs;
 }
 
 function gradeOf(denial: Exclude<Denial | DsDenial, { kind: "notProved" }>, ttlLimit: number): Grade {
