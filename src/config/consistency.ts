@@ -69,10 +69,11 @@ function dkim({ dkim: { domain, selector, keyFile }, tlsrpt }: Config): Inconsis
   ];
 }
 
-function namedFiles({ resolver, dkim: { keyFile } }: Config, readFile: ReadFile): Inconsistency[] {
+function namedFiles({ resolver, mtaSts, dkim: { keyFile } }: Config, readFile: ReadFile): Inconsistency[] {
   const named = [
     { key: "resolver.trustAnchorFile", path: resolver.trustAnchorFile },
     { key: "resolver.rootHintsFile", path: resolver.rootHintsFile },
+    { key: "mtaSts.caFile", path: mtaSts.caFile },
     { key: "dkim.keyFile", path: keyFile },
   ];
   return named.flatMap(({ key, path }): Inconsistency[] => {

@@ -1,6 +1,7 @@
 import { endpoint, endpointText, network, networkText } from "./address.ts";
 import { DELIVERY_SETTINGS } from "./deliverySettings.ts";
 import { domainName } from "./domain.ts";
+import { MTA_STS_SETTINGS } from "./mtaStsSettings.ts";
 import { RESOLVER_SETTINGS } from "./resolverSettings.ts";
 import { derivedSetting, setting, settingsBelow, type ValuesOf } from "./setting.ts";
 import { DKIM_SETTINGS, TLSRPT_SETTINGS } from "./tlsReportSettings.ts";
@@ -54,6 +55,7 @@ export const SETTINGS = {
   delivery: DELIVERY_SETTINGS,
   tlsrpt: TLSRPT_SETTINGS,
   dkim: DKIM_SETTINGS,
+  mtaSts: MTA_STS_SETTINGS,
   admin: {
     listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez and /readyz."),
   },
