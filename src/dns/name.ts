@@ -158,7 +158,11 @@ export function rrsigLabelCount(name: DomainName): number {
 }
 
 export function labelCount(name: DomainName): number {
-  return labelsOf(name).length;
+  if (name === ".") return 0;
+  if (name.includes("\\")) return labelsOf(name).length;
+  let dots = 0;
+  for (let at = name.indexOf("."); at !== -1; at = name.indexOf(".", at + 1)) dots += 1;
+  return dots;
 }
 
 /** The name without its leftmost label; undefined for the root. */
@@ -170,6 +174,13 @@ export function parentOf(name: DomainName): DomainName | undefined {
 
 /** The last `count` labels of `name`; the name itself when it has no more. */
 export function suffixOf(name: DomainName, count: number): DomainName {
+  if (count <= 0 || name === ".") return "." as DomainName;
+  if (!name.includes("\\")) {
+    // Every dot ends a label: the one before the last `count` labels is where they begin.
+    let dot = name.length - 1;
+    for (let labels = 0; labels < count && dot !== -1; labels += 1) dot = name.lastIndexOf(".", dot - 1);
+    return dot === -1 ? name : (name.slice(dot + 1) as DomainName);
+  }
   const labels = labelsOf(name);
   if (count >= labels.length) return name;
   const rest = labels.slice(labels.length - count);
@@ -179,7 +190,9 @@ export function suffixOf(name: DomainName, count: number): DomainName {
 /** Whether `name` is `ancestor` or below it. */
 export function isWithin(name: DomainName, ancestor: DomainName): boolean {
   if (ancestor === "." || name === ancestor) return true;
-  if (!name.endsWith(`.${ancestor}`)) return false;
+  const start = name.length - ancestor.length;
+  if (start < 2 || name.charCodeAt(start - 1) !== DOT || !name.endsWith(ancestor)) return false;
+  if (!name.includes("\\")) return true;
   // A suffix of text is a suffix of labels unless the dot before it is escaped.
   return suffixOf(name, labelCount(ancestor)) === ancestor;
 }
