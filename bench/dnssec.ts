@@ -28,7 +28,7 @@ const IN_FLIGHT = 16;
 const WARM_REPEATS = 20;
 const UNBOUND_WARM_REPEATS = 5;
 const TIMEOUT_SECONDS = 10;
-const CACHE_ENTRIES = 1_000_000;
+const CACHE_ENTRIES = 100_000;
 
 export type DnssecOptions = { domains: number; rounds: number };
 
