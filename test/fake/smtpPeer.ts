@@ -46,8 +46,8 @@ export type PeerScript = {
   extensionsInTls?: readonly string[];
   starttls?: PeerStarttls;
   replies?: Partial<Record<PeerCommand, PeerAction>>;
-  /** While the content comes: after this many octets of it, without reading further. */
-  contentLimit?: { octets: number; afterwards: "close" | "reset" | "hang" };
+  /** While the content comes, after this many octets of it. `freeze`: open, but nothing more is read. */
+  contentLimit?: { octets: number; afterwards: "close" | "reset" | "hang" | "freeze" };
 };
 
 export type PeerMessage = {
@@ -165,14 +165,21 @@ class PeerDialogue {
     this.#socket.write(text.join("") + behind);
   }
 
-  async #end(how: "close" | "reset" | "hang"): Promise<never> {
+  async #end(how: "close" | "reset" | "hang" | "freeze"): Promise<never> {
     if (how === "hang") await this.#reader.ended();
+    else if (how === "freeze") await this.#frozen();
     else if (how === "reset") this.#plain.resetAndDestroy();
     else {
       this.#socket.end();
       await this.#reader.ended();
     }
     throw new SessionEnd();
+  }
+
+  /** Ends with the peer: whoever does not read does not see the other side go. */
+  async #frozen(): Promise<void> {
+    this.#socket.pause();
+    await once(this.#plain, "close");
   }
 
   async #secure(options: PeerTls): Promise<void> {
