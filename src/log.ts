@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { LineWriter } from "./log/lineWriter.ts";
+import type { StsMode } from "./mtasts/policy.ts";
+import type { StsPolicyFailure, StsSessionFailure } from "./mtasts/stsFailure.ts";
 import type { DaneOutcome } from "./policy/disposition.ts";
 
 /**
@@ -13,6 +15,7 @@ export type LogEvent =
   | BounceEvent
   | DnssecEvent
   | QueueEvent
+  | StsEvent
   | TlsrptEvent
   | StartEvent
   | StopEvent
@@ -54,6 +57,8 @@ export type DeliveryEvent = {
   protocol?: string;
   cipher?: string;
   group?: string;
+  /** What the session came to under the MTA-STS policy of its domain; `result` other than success is a word of RFC 8460 §4.3. */
+  sts?: { mode: "enforce" | "testing"; result: "success" | StsSessionFailure; reason?: string };
   /** The peer's reply in one line. */
   reply?: string;
   /** RFC 3463. */
@@ -90,6 +95,14 @@ export type QueueEvent = {
   deferred?: number;
   held?: number;
 };
+
+/** The MTA-STS policy of a domain: one that is new here, or one that could not be had. */
+export type StsEvent =
+  | { event: "sts"; state: "policy"; domain: string; mode: StsMode; id: string; maxAgeSeconds: number }
+  /** `mode`: of the cached policy that stays in force. */
+  | { event: "sts"; state: "failed"; domain: string; mode: StsMode | "nothing"; failure: StsPolicyFailure; reason: string }
+  /** Policies cannot be kept. */
+  | { event: "sts"; state: "trouble"; reason: string };
 
 /** A TLS report (RFC 8460) to one place, or why it did not go there. `id`: of the report as a message of our own. */
 export type TlsrptEvent = {
@@ -185,6 +198,9 @@ export function levelOf(event: LogEvent): LogLevel {
       return event.because === "failure" ? "error" : "info";
     case "config":
       return "warn";
+    case "sts":
+      if (event.state === "failed") return event.mode === "none" ? "info" : "warn";
+      return event.state === "trouble" ? "error" : "info";
     case "tlsrpt":
       return event.result === "failed" || event.result === "unsigned" ? "warn" : "info";
     case "accepted":

@@ -10,6 +10,8 @@ import type { Log } from "./log.ts";
 import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments, type Observations } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
+import { type MtaSts, openMtaSts } from "./reporting/openMtaSts.ts";
+import { stsEvent } from "./reporting/stsEvent.ts";
 import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
@@ -50,7 +52,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const store = await openStore(parts);
     opened.push(() => store.close());
     void store.failed.then((error) => failure.resolve(error));
-    const engine = createEngine(parts, resolver, store);
+    const mtaSts = await openRelayMtaSts(parts, resolver);
+    opened.push(() => mtaSts.stop());
+    const engine = createEngine(parts, resolver, store, mtaSts);
     const listener = createSubmission(parts, store);
     const admin = await createAdmin({
       listen: parts.config.admin.listen,
@@ -59,6 +63,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     });
     opened.push(() => admin.close());
     resolver.start();
+    mtaSts.start();
     engine.start();
     opened.push(() => engine.stop());
     await listener.start();
@@ -108,7 +113,15 @@ function reportValidation(state: ValidationState, log: Log, instruments: Instrum
   log.event({ event: "dnssec", state: validating, source: state.source, reason: state.reason });
 }
 
-function createEngine(parts: Parts, { resolver }: OpenResolver, store: Store): DeliveryEngine {
+function openRelayMtaSts({ config, clock, log }: Parts, { resolver }: OpenResolver): Promise<MtaSts> {
+  const { mtaSts, spool, delivery } = config;
+  return openMtaSts(
+    { ...mtaSts, directory: spool.directory, allowLoopback: delivery.allowLoopback },
+    { resolver, clock, onEvent: (event) => log.event(stsEvent(event)) },
+  );
+}
+
+function createEngine(parts: Parts, { resolver }: OpenResolver, store: Store, mtaSts: MtaSts): DeliveryEngine {
   const { config, clock, random } = parts;
   const { timeouts, ...delivery } = config.delivery;
   const { connectSeconds, commandSeconds } = timeouts;
@@ -119,6 +132,8 @@ function createEngine(parts: Parts, { resolver }: OpenResolver, store: Store): D
       timeouts: { connectSeconds, ...(commandSeconds === undefined ? {} : { commandSeconds }) },
     },
     resolver,
+    stsPolicyFor: mtaSts.policyFor,
+    trustedRoots: mtaSts.trustedRoots,
     store,
     clock,
     random,

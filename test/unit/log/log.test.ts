@@ -68,6 +68,34 @@ const LEVELS: readonly { event: LogEvent; level: string }[] = [
   { event: { event: "accepted", id: "q", client: "192.0.2.1", sender: "", recipients: 1, bytes: 1 }, level: "info" },
   { event: { event: "bounce", id: "b", about: "q", action: "failed", recipient: "a@b", recipients: [] }, level: "info" },
   { event: { event: "dnssec", state: "validating", source: "forward", reason: "" }, level: "info" },
+  {
+    event: { event: "sts", state: "policy", domain: "example.org", mode: "enforce", id: "1", maxAgeSeconds: 60 },
+    level: "info",
+  },
+  {
+    event: {
+      event: "sts",
+      state: "failed",
+      domain: "example.org",
+      mode: "enforce",
+      failure: "sts-policy-fetch-error",
+      reason: "404",
+    },
+    level: "warn",
+  },
+  // RFC 8461 §10.2: no alert where the policy is being removed.
+  {
+    event: {
+      event: "sts",
+      state: "failed",
+      domain: "example.org",
+      mode: "none",
+      failure: "sts-policy-fetch-error",
+      reason: "404",
+    },
+    level: "info",
+  },
+  { event: { event: "sts", state: "trouble", reason: "disk full" }, level: "error" },
   { event: { event: "dnssec", state: "not-validating", source: "forward", reason: "stripped" }, level: "error" },
   { event: { event: "queue", state: "unwritable" }, level: "error" },
   { event: { event: "queue", state: "left-behind" }, level: "warn" },
