@@ -14,6 +14,7 @@ export function inconsistencies(config: Config, readFile: ReadFile): readonly In
     ...retryTimes(config),
     ...connectionLimits(config),
     ...listeners(config),
+    ...submissionTls(config),
     ...upstreams(config),
     ...dkim(config),
     ...namedFiles(config, readFile),
@@ -40,10 +41,32 @@ function connectionLimits({ delivery }: Config): Inconsistency[] {
   ];
 }
 
+/** No two of all addresses that are listened at are the same. */
 function listeners({ admin, submission }: Config): Inconsistency[] {
-  const own = endpointText(admin.listen);
-  if (!submission.listen.some((endpoint) => endpointText(endpoint) === own)) return [];
-  return [{ keys: ["admin.listen", "submission.listen"], message: `is ${own}, which submission.listen has too` }];
+  const all = [
+    { key: "submission.listen", endpoints: submission.listen },
+    { key: "submission.tls.listen", endpoints: submission.tls.listen },
+    { key: "admin.listen", endpoints: [admin.listen] },
+  ];
+  return all.flatMap(({ key, endpoints }, i) =>
+    all.slice(0, i).flatMap((other): Inconsistency[] => {
+      const taken = other.endpoints.map(endpointText);
+      const shared = endpoints.map(endpointText).find((endpoint) => taken.includes(endpoint));
+      return shared === undefined ? [] : [{ keys: [key, other.key], message: `is ${shared}, which ${other.key} has too` }];
+    }),
+  );
+}
+
+function submissionTls({ submission: { tls } }: Config): Inconsistency[] {
+  const { certificateFile, keyFile } = tls;
+  const wanted = "submission.tls.certificateFile and submission.tls.keyFile";
+  if (certificateFile !== undefined && keyFile !== undefined) return [];
+  if (certificateFile !== undefined)
+    return [{ keys: ["submission.tls.keyFile"], message: `is not set, and TLS needs both ${wanted}` }];
+  if (keyFile !== undefined)
+    return [{ keys: ["submission.tls.certificateFile"], message: `is not set, and TLS needs both ${wanted}` }];
+  if (tls.listen.length === 0) return [];
+  return [{ keys: ["submission.tls.listen"], message: `is set, and TLS needs ${wanted}` }];
 }
 
 function upstreams({ resolver }: Config): Inconsistency[] {
@@ -69,12 +92,15 @@ function dkim({ dkim: { domain, selector, keyFile }, tlsrpt }: Config): Inconsis
   ];
 }
 
-function namedFiles({ resolver, mtaSts, dkim: { keyFile } }: Config, readFile: ReadFile): Inconsistency[] {
+function namedFiles({ submission, delivery, resolver, mtaSts, dkim: { keyFile } }: Config, readFile: ReadFile): Inconsistency[] {
   const named = [
     { key: "resolver.trustAnchorFile", path: resolver.trustAnchorFile },
     { key: "resolver.rootHintsFile", path: resolver.rootHintsFile },
     { key: "mtaSts.caFile", path: mtaSts.caFile },
     { key: "dkim.keyFile", path: keyFile },
+    { key: "submission.tls.certificateFile", path: submission.tls.certificateFile },
+    { key: "submission.tls.keyFile", path: submission.tls.keyFile },
+    ...delivery.routes.map(({ auth }) => ({ key: "delivery.routes", path: auth?.passwordFile })),
   ];
   return named.flatMap(({ key, path }): Inconsistency[] => {
     if (path === undefined) return [];

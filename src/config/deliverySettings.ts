@@ -1,7 +1,22 @@
+import { isIP } from "node:net";
 import { ipAddress } from "./address.ts";
 import { domainPattern, nextHop, routedDomain } from "./domain.ts";
 import { optionalSetting, setting } from "./setting.ts";
-import { boolean, choice, integer, list, mapped, object, type Problem, problem, shown, textual, value } from "./value.ts";
+import {
+  boolean,
+  choice,
+  integer,
+  list,
+  mapped,
+  object,
+  type Problem,
+  path,
+  problem,
+  shown,
+  textual,
+  type ValueType,
+  value,
+} from "./value.ts";
 
 /** A year is more than RFC 5321 asks for (4 to 5 days), a day of seconds more than any wait between attempts should be. */
 const MAX_LIFETIME_HOURS = 24 * 365;
@@ -57,19 +72,55 @@ const tlsPolicy = mapped(
   ({ expires, ...policy }): TlsPolicySetting => (expires === undefined ? policy : { ...policy, expiresAt: expires }),
 );
 
+/** RFC 4616 §2: neither may hold a NUL. */
+const userName = textual("text", (text) => (text === "" || text.includes("\0") ? "no" : value(text)));
+/** As it is, blanks too; and never in a message. */
+const secret: ValueType<string> = {
+  words: "text",
+  form: "scalar",
+  parse: (input) =>
+    typeof input === "string" && input !== "" && !input.includes("\0") ? value(input) : problem("must be text, in quotes"),
+};
+
+const routeAuth = object(
+  {
+    username: { type: userName, need: "required" },
+    password: { type: secret, need: "optional" },
+    passwordFile: { type: path, need: "optional" },
+  },
+  ({ password, passwordFile }): Problem | "ok" =>
+    (password === undefined) === (passwordFile === undefined)
+      ? { path: [], message: "takes one of password and passwordFile" }
+      : "ok",
+);
+
 const writtenRoute = object(
   {
     domain: { type: routedDomain, need: "required" },
     nextHop: { type: nextHop, need: "required" },
     tls: { type: choice(["starttls", "implicit"]), need: "optional" },
+    auth: { type: routeAuth, need: "optional" },
   },
-  () => "ok",
+  ({ nextHop: hop, auth }): Problem | "ok" =>
+    auth !== undefined && isAddressHop(hop)
+      ? { path: ["auth"], message: "needs a next hop with a name: a certificate is checked for it before AUTH" }
+      : "ok",
 );
 
-/** An entry of `delivery.routes`. */
-export type RouteSetting = { domain: string; nextHop: string; tls: "starttls" | "implicit" };
+/** `[192.0.2.1]`, `[2001:db8::1]:587`. */
+function isAddressHop(hop: string): boolean {
+  return isIP(/^\[([^\]]+)\]/.exec(hop)?.[1] ?? "") !== 0;
+}
 
-const route = mapped(writtenRoute, ({ domain, nextHop, tls }): RouteSetting => ({ domain, nextHop, tls: tls ?? "starttls" }));
+/** An entry of `delivery.routes`. `auth`: with one of password and passwordFile. */
+export type RouteSetting = {
+  domain: string;
+  nextHop: string;
+  tls: "starttls" | "implicit";
+  auth?: { username: string; password?: string; passwordFile?: string };
+};
+
+const route = mapped(writtenRoute, ({ tls, ...rest }): RouteSetting => ({ ...rest, tls: tls ?? "starttls" }));
 
 /** One of each family: which of two would be used is nothing that a reader could know. */
 const sourceAddresses = list("IP addresses, at most one of each family", ipAddress, (address) =>
@@ -105,16 +156,29 @@ export const DELIVERY_SETTINGS = {
     ],
   ),
   routes: setting(
-    list("{domain, nextHop, tls?}", route, (entry) => entry.domain),
+    list("{domain, nextHop, tls?, auth?}", route, (entry) => entry.domain),
     [],
     'Next hops by recipient domain (.example.org: its subdomains; "*": everything else). "[host]:port" skips the MX look-up. tls: starttls ' +
-      "(when not given) or implicit.",
-    [{ domain: "*", nextHop: "[smarthost.example.net]:465", tls: "implicit" }],
+      "(when not given) or implicit. auth: {username, passwordFile} (or password), used only inside TLS that DANE or a trusted CA authenticates.",
+    [
+      { domain: ".example.org", nextHop: "[hub.example.org]:587" },
+      {
+        domain: "*",
+        nextHop: "[smarthost.example.net]:465",
+        tls: "implicit",
+        auth: { username: "relay", passwordFile: "/etc/dane-relay/smarthost.password" },
+      },
+    ],
   ),
   tlsRequiredNo: setting(
     choice(["honour", "ignore"]),
     "honour",
     "The header TLS-Required: No (RFC 8689 §5): with honour, such a message is delivered even where DANE cannot be met. It never relaxes tlsPolicies.",
+  ),
+  opportunisticTlsVersion: setting(
+    choice(["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]),
+    "TLSv1",
+    "The least TLS version where no policy demands TLS; a host below it gets its mail in clear text. Demanded TLS is 1.2 at least.",
   ),
   maxConnections: setting(integer(1, 10_000), 200, "Outgoing connections at a time."),
   maxConnectionsPerDestination: setting(integer(1, 1000), 20, "Outgoing connections at a time to one destination."),

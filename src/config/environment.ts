@@ -57,7 +57,9 @@ function readText(
       try {
         return { kind: "written", written: JSON.parse(text) };
       } catch (error) {
-        return { kind: "unreadable", message: `must be JSON: ${error instanceof Error ? error.message : String(error)}` };
+        // JSON.parse quotes what it was given, and that may hold a password.
+        const position = /at position \d+/.exec(String(error))?.[0] ?? "at its end";
+        return { kind: "unreadable", message: `must be JSON, and is not (${position})` };
       }
     default:
       return form satisfies never;

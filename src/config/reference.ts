@@ -3,6 +3,7 @@ import { variableName } from "./environment.ts";
 import type { InForce } from "./load.ts";
 import { KEYED_SETTINGS, SETTINGS } from "./schema.ts";
 import { isSetting, type Section, type Setting } from "./setting.ts";
+import { masked } from "./value.ts";
 
 /** Texts made from the table of settings: the example file, the reference, and the configuration in force. */
 
@@ -97,7 +98,7 @@ export function effectiveFile(inForce: readonly InForce[]): string {
     const indent = "  ".repeat(sections.length);
     const name = steps.at(-1) ?? key;
     // Numbers and truth values from the environment are text as written; what the parser made of them is the same without quotes.
-    const plain = typeof value === "number" || typeof value === "boolean" ? value : written;
+    const plain = typeof value === "number" || typeof value === "boolean" ? value : masked(written);
     lines.push(value === undefined ? `${indent}#${name}: # ${unsetText(key)}` : `${indent}${name}: ${inline(plain)} # ${where}`);
   }
   return `${lines.join("\n")}\n`;

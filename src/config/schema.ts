@@ -1,18 +1,17 @@
-import { endpoint, endpointText, network, networkText } from "./address.ts";
+import { endpoint } from "./address.ts";
 import { DELIVERY_SETTINGS } from "./deliverySettings.ts";
 import { domainName } from "./domain.ts";
 import { MTA_STS_SETTINGS } from "./mtaStsSettings.ts";
 import { RESOLVER_SETTINGS } from "./resolverSettings.ts";
 import { derivedSetting, setting, settingsBelow, type ValuesOf } from "./setting.ts";
+import { SUBMISSION_SETTINGS } from "./submissionSettings.ts";
 import { DKIM_SETTINGS, TLSRPT_SETTINGS } from "./tlsReportSettings.ts";
-import { choice, integer, list, nonEmpty, problem, shown, textual, value } from "./value.ts";
+import { choice, problem, shown, textual, value } from "./value.ts";
 
 /**
  * The table of settings: the parser, `config/relay.yaml`, the reference and the names of environment variables all come from it.
  * A setting is here if and only if the relay does what it says; every other key is an error.
  */
-
-const listen = list("ADDRESS:PORT", endpoint, endpointText);
 
 export type SpoolSetting = { kind: "file"; directory: string };
 
@@ -30,22 +29,7 @@ export const SETTINGS = {
     "The name in EHLO, in Received headers and in delivery status notifications. Other mail servers expect a public name that resolves to this machine.",
     "relay.example.org",
   ),
-  submission: {
-    listen: setting(nonEmpty(listen), ["127.0.0.1:2525"], "Addresses that accept mail."),
-    trustedNetworks: setting(
-      list("networks", network, networkText),
-      ["127.0.0.0/8", "::1/128"],
-      "Who may relay. Everybody else is refused with 550 5.7.1.",
-    ),
-    // RFC 5321 §4.5.3.1.7 and .8: at least 64 KiB and 100 recipients.
-    maxMessageBytes: setting(
-      integer(65_536, 1_073_741_824, "octets"),
-      26_214_400,
-      "The largest message taken, announced as SIZE.",
-    ),
-    maxRecipients: setting(integer(100, 100_000), 1000, "Recipients of one message; more are refused with 452 4.5.3."),
-    maxConnections: setting(integer(1, 60_000), 1000, "Connections at a time; more are refused with 421."),
-  },
+  submission: SUBMISSION_SETTINGS,
   spool: setting(
     spool,
     "file:./spool",

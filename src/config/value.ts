@@ -24,9 +24,21 @@ export function problem<T>(message: string, path: readonly (string | number)[] =
   return { kind: "problems", problems: [{ path, message }] };
 }
 
+/** Fields whose value is nobody's business. */
+const SECRET_FIELDS: ReadonlySet<string> = new Set(["password"]);
+
+/** The same as written, without secrets: for whatever is printed. */
+export function masked(input: unknown): unknown {
+  if (Array.isArray(input)) return input.map(masked);
+  if (typeof input !== "object" || input === null) return input;
+  return Object.fromEntries(
+    Object.entries(input).map(([name, inner]) => [name, SECRET_FIELDS.has(name) ? "***" : masked(inner)]),
+  );
+}
+
 /** What stands in a message for a value that was refused. */
 export function shown(input: unknown): string {
-  const text = JSON.stringify(input) ?? String(input);
+  const text = JSON.stringify(masked(input)) ?? String(input);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 

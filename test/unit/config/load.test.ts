@@ -35,6 +35,7 @@ test("defaults: those of design.md §4", () => {
     hostname: "mx.example.org",
     submission: {
       listen: [{ address: "127.0.0.1", port: 2525 }],
+      tls: { certificateFile: undefined, keyFile: undefined, listen: [] },
       trustedNetworks: [
         { address: "127.0.0.0", prefixLength: 8, family: 4 },
         { address: "::1", prefixLength: 128, family: 6 },
@@ -63,12 +64,16 @@ test("defaults: those of design.md §4", () => {
       tlsPolicies: [],
       routes: [],
       tlsRequiredNo: "honour",
+      opportunisticTlsVersion: "TLSv1",
       maxConnections: 200,
       maxConnectionsPerDestination: 20,
       drain: "transactions",
       retry: { initialSeconds: 300, maximumSeconds: 14_400, lifetimeHours: 120, delayWarningHours: 4 },
       timeouts: { connectSeconds: 30, commandSeconds: undefined },
     },
+    tlsrpt: { contact: undefined, organization: undefined },
+    dkim: { domain: undefined, selector: undefined, keyFile: undefined },
+    mtaSts: { enabled: true, caFile: undefined },
     admin: { listen: { address: "127.0.0.1", port: 9025 } },
     log: { level: "info", format: "json", recipients: "full" },
   });
@@ -97,6 +102,7 @@ test("file: every kind of value is read", () => {
         "    - {domain: .example.com, nextHop: '[mx.example]', tls: implicit}",
         "    - {domain: '*', nextHop: '[192.0.2.1]:2525'}",
         "    - {domain: v6.example, nextHop: '[IPv6:2001:DB8::1]'}",
+        "    - {domain: hub.example, nextHop: '[hub.example]:587', auth: {username: u, password: ' p '}}",
       ].join("\n"),
     ),
   );
@@ -134,6 +140,7 @@ test("file: every kind of value is read", () => {
     { domain: ".example.com", nextHop: "[mx.example]", tls: "implicit" },
     { domain: "*", nextHop: "[192.0.2.1]:2525", tls: "starttls" },
     { domain: "v6.example", nextHop: "[2001:db8::1]", tls: "starttls" },
+    { domain: "hub.example", nextHop: "[hub.example]:587", tls: "starttls", auth: { username: "u", password: " p " } },
   ]);
 });
 
@@ -186,8 +193,10 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
   },
   {
     name: "a feature of a later version",
-    yaml: "mtaSts: {}",
-    errors: ["relay.yaml:1: mtaSts: is unknown; known keys are hostname, submission, spool, resolver, delivery, admin, log"],
+    yaml: "workers: 2",
+    errors: [
+      "relay.yaml:1: workers: is unknown; known keys are hostname, submission, spool, resolver, delivery, tlsrpt, dkim, mtaSts, admin, log",
+    ],
   },
   {
     name: "a shared spool",
@@ -316,7 +325,62 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
       'relay.yaml:1: delivery.routes[0].nextHop: "192.0.2.1:25" is an address: write it in brackets, such as [192.0.2.1]:25',
       'relay.yaml:1: delivery.routes[1].nextHop: must be host, host:port, [host], [host]:port or [address]:port, not "h:0"',
       'relay.yaml:1: delivery.routes[2].nextHop: must be host, host:port, [host], [host]:port or [address]:port, not "[h"',
-      'relay.yaml:1: delivery.routes[3]: must be {domain, nextHop, tls?}, not "x"',
+      'relay.yaml:1: delivery.routes[3]: must be {domain, nextHop, tls?, auth?}, not "x"',
+    ],
+  },
+  {
+    name: "routes with credentials; none of them is in a message",
+    yaml: [
+      "delivery:",
+      "  routes:",
+      "    - {domain: a.example, nextHop: '[192.0.2.1]:587', auth: {username: u, password: hush}}",
+      "    - {domain: b.example, nextHop: '[h.example]', auth: {username: u}}",
+      "    - {domain: c.example, nextHop: '[h.example]', auth: {username: u, password: hush, passwordFile: /etc/x}}",
+      "    - {domain: d.example, nextHop: '[h.example]', auth: {username: u, password: 47110815}}",
+      "    - {domain: e.example, nextHop: '[h.example]', auth: [{password: hush}]}",
+      "    - {domain: f.example, nextHop: '[h.example]', auth: {username: u, password: hush, user: u}}",
+    ].join("\n"),
+    errors: [
+      "relay.yaml:3: delivery.routes[0].auth: needs a next hop with a name: a certificate is checked for it before AUTH",
+      "relay.yaml:4: delivery.routes[1].auth: takes one of password and passwordFile",
+      "relay.yaml:5: delivery.routes[2].auth: takes one of password and passwordFile",
+      "relay.yaml:6: delivery.routes[3].auth.password: must be text, in quotes",
+      'relay.yaml:7: delivery.routes[4].auth: must be {username, password?, passwordFile?}, not [{"password":"***"}]',
+      "relay.yaml:8: delivery.routes[5].auth.user: is unknown here; known are username, password, passwordFile",
+    ],
+  },
+  {
+    name: "a password that cannot be read",
+    yaml: "delivery: {routes: [{domain: '*', nextHop: '[h.example]', auth: {username: u, passwordFile: /nowhere}}]}",
+    errors: ["relay.yaml:1: delivery.routes: names /nowhere, which does not exist"],
+  },
+  {
+    name: "a password in broken JSON",
+    yaml: "",
+    environment: { DANE_RELAY_DELIVERY_ROUTES: '[{"domain":"*","auth":{"password":"hush" x}}]' },
+    errors: ["environment variable DANE_RELAY_DELIVERY_ROUTES: delivery.routes: must be JSON, and is not (at position 41)"],
+  },
+  {
+    name: "TLS without a key, without a certificate, without both",
+    yaml: "submission: {tls: {listen: ['127.0.0.1:465']}}",
+    errors: [
+      "relay.yaml:1: submission.tls.listen: is set, and TLS needs submission.tls.certificateFile and submission.tls.keyFile",
+    ],
+  },
+  {
+    name: "a certificate without a key, which is not there either",
+    yaml: "submission: {tls: {certificateFile: /nowhere}}",
+    errors: [
+      "default: submission.tls.keyFile: is not set, and TLS needs both submission.tls.certificateFile and submission.tls.keyFile",
+      "relay.yaml:1: submission.tls.certificateFile: names /nowhere, which does not exist",
+    ],
+  },
+  {
+    name: "implicit TLS where clear text is spoken",
+    yaml: "submission: {tls: {certificateFile: relay.yaml, keyFile: relay.yaml, listen: ['127.0.0.1:2525', '127.0.0.1:9025']}}",
+    errors: [
+      "relay.yaml:1: submission.tls.listen: is 127.0.0.1:2525, which submission.listen has too",
+      "default: admin.listen: is 127.0.0.1:9025, which submission.tls.listen has too",
     ],
   },
   {
@@ -360,7 +424,7 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
     environment: { DANE_RELAY_DELIVERY_PORT: "x", DANE_RELAY_DELIVERY_PRT: "1", DANE_RELAY_DELIVERY_ROUTES: "[{" },
     errors: [
       "environment variable DANE_RELAY_DELIVERY_PRT: is no setting of this version",
-      "environment variable DANE_RELAY_DELIVERY_ROUTES: delivery.routes: must be JSON: Expected property name or '}' in JSON at position 2 (line 1 column 3)",
+      "environment variable DANE_RELAY_DELIVERY_ROUTES: delivery.routes: must be JSON, and is not (at position 2)",
       'relay.yaml:1: spool: must be file:DIRECTORY, not "x"',
       'environment variable DANE_RELAY_DELIVERY_PORT: delivery.port: must be a whole number from 1 to 65535, not "x"',
       'relay.yaml:2: log.level: must be debug | info | warn | error, not "loud"',

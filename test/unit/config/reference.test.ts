@@ -13,7 +13,7 @@ function load(yaml: string, environment: Environment = {}): LoadResult {
     environment,
     hostname: "mx.example.org",
     readFile: (path) =>
-      path === "relay.yaml" || path.startsWith("/etc/dane-relay/") ? { kind: "text", text: yaml } : { kind: "missing" },
+      path === "relay.yaml" || path.startsWith("/etc/dane-relay/") || path.startsWith("/etc/ssl/") ? { kind: "text", text: yaml } : { kind: "missing" },
   });
 }
 
@@ -82,4 +82,11 @@ test("print: read back, it is the same configuration; each value says where it i
     /^ {4}#commandSeconds: # not set: each phase has the minimum of RFC 5321 §4\.5\.3\.2 \(DANE_RELAY_DELIVERY_TIMEOUTS_COMMAND_SECONDS\)$/m,
   );
   assert.deepEqual(expectConfig(load(printed)).config, first.config);
+});
+
+test("print: a password is not printed", () => {
+  const yaml = "delivery: {routes: [{domain: '*', nextHop: '[h.example]', auth: {username: me, password: hush}}]}";
+  const loaded = expectConfig(load(yaml));
+  assert.equal(loaded.config.delivery.routes[0]?.auth?.password, "hush");
+  assert.match(effectiveFile(loaded.inForce), /auth: \{username: "me", password: "\*\*\*"\}/);
 });
