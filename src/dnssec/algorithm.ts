@@ -93,10 +93,22 @@ const SPKI_PREFIX = {
 /** RFC 6605 §4: the key is the point without its leading octet 04, the signature r and s one after the other. */
 function ecdsa(mnemonic: string, curve: "P-256" | "P-384", hash: string, octets: number): SignatureAlgorithm {
   const importKey = (publicKey: Buffer): VerifyingKey | UnusableKey =>
-    importCurve(curve, octets, publicKey, (key, data, signature) =>
-      verify(hash, data, { key, dsaEncoding: "ieee-p1363" }, signature),
-    );
+    importCurve(curve, octets, publicKey, (key, data, signature) => {
+      return signature.length === octets && verify(hash, data, key, ecdsaSigValue(signature));
+    });
   return { mnemonic, importKey };
+}
+
+/** RFC 3279 §2.2.3: the two integers as DER. Node can do this too (`dsaEncoding`), and then a verification takes half as long again. */
+function ecdsaSigValue(signature: Buffer): Buffer {
+  const half = signature.length / 2;
+  const integers = [signature.subarray(0, half), signature.subarray(half)].map((octets) => {
+    const digits = withoutLeadingZeros(octets);
+    const positive = (digits[0] ?? 0x80) >= 0x80 ? [0] : [];
+    return Buffer.from([0x02, positive.length + digits.length, ...positive, ...digits]);
+  });
+  const body = Buffer.concat(integers);
+  return Buffer.concat([Buffer.of(0x30, body.length), body]);
 }
 
 /** RFC 8080 §3, §4. */

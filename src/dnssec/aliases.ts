@@ -5,7 +5,8 @@ import type { RRset } from "../dns/rrset.ts";
 import { bogus, type Distrust, indeterminate } from "./evidence.ts";
 
 /**
- * CNAME (RFC 1034 §3.6.2) and DNAME (RFC 6672): what an answer says that a name stands for.
+ * CNAME (RFC 1034 §3.6.2) and DNAME (RFC 6672): what an answer says that a name stands for. An error at any hop is an error of the whole,
+ * an insecure hop makes what follows insecure (RFC 7672 §2.1.3).
  *
  * Synthesized CNAME: the one that a server derives from a DNAME (RFC 6672 §3.1). It is never signed; the DNAME is, and proves it.
  */

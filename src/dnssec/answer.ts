@@ -4,7 +4,7 @@ import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { type AliasClaim, aliasOf } from "./aliases.ts";
 import { type Terms, termsOf } from "./denial.ts";
-import { type Distrust, indeterminate, isDistrust, type Judging, judgeMessage, type Rules } from "./evidence.ts";
+import { bogus, type Distrust, indeterminate, isDistrust, type Judging, judgeMessage, type Rules } from "./evidence.ts";
 import { extendedErrorOf } from "./extendedError.ts";
 import { type Grade, insecure, leastGrade, SECURE_FOR_EVER } from "./grade.ts";
 import { judgeNegative, RCODE_NXDOMAIN } from "./negativeAnswer.ts";
@@ -77,6 +77,10 @@ function* judgePart(
   for (;;) {
     const hop = yield* judgeHop(message, answer, name, type, terms);
     if (isDistrust(hop)) return hop;
+    // Where a CNAME was asked for, the RCODE may speak of its target (RFC 6604 §3).
+    if (hop.kind === "end" && message.rcode === RCODE_NXDOMAIN && type !== RR_TYPE.CNAME) {
+      return bogus({ code: "malformed", text: `there are records of ${displayName(name)}, but the RCODE is NXDOMAIN` });
+    }
     if (hop.kind === "end") return { kind: "part", aliases, name, grade: leastGrade(grade, hop.grade), end: hop.end };
     if (hop.kind === "none") break;
     grade = leastGrade(grade, hop.grade);
@@ -120,6 +124,8 @@ function* judgeHop(
 ): Judging<Hop | Distrust> {
   if (type === RR_TYPE.RRSIG) return signaturesAt(name, message);
   const claim = aliasOf(name, answer);
+  const beside = yield* judgeBeside(name, type, answer, message, terms);
+  if (beside !== undefined) return beside;
   const own = ownRecords(answer, name, type, claim);
   if (own.length > 0) return yield* judgeRecords(own, message, terms);
   if (isDistrust(claim) || claim.kind === "none") return claim;
@@ -138,7 +144,7 @@ function* judgeHop(
 
 /**
  * The RRsets that answer the question at `name` itself. An unsigned CNAME below a DNAME is synthesized, and is judged by the DNAME even if
- * a CNAME was asked for (RFC 6672 §5.3.1). Beside a CNAME there is nothing else (RFC 2181 §10.1); if there is, what comes first counts.
+ * a CNAME was asked for (RFC 6672 §5.3.1). Of a CNAME and other records what comes first counts.
  */
 function ownRecords(answer: readonly RRset[], name: DomainName, type: number, claim: AliasClaim): readonly RRset[] {
   const here = answer.filter((rrset) => rrset.name === name);
@@ -147,6 +153,26 @@ function ownRecords(answer: readonly RRset[], name: DomainName, type: number, cl
   const first = here.find((rrset) => rrset.type === type || rrset.type === RR_TYPE.CNAME);
   if (first === undefined || first.type !== type) return [];
   return first.type === RR_TYPE.CNAME && synthesized ? [] : [first];
+}
+
+/**
+ * Beside a CNAME there is nothing else (RFC 2181 §10.1). Some zones have more all the same: then what comes first counts, and the rest must
+ * hold as well.
+ */
+function* judgeBeside(
+  name: DomainName,
+  type: number,
+  answer: readonly RRset[],
+  message: Message,
+  terms: Terms,
+): Judging<Distrust | undefined> {
+  if (type === RR_TYPE.CNAME || type === RR_TYPE.ANY) return undefined;
+  const here = answer.filter((rrset) => rrset.name === name && (rrset.type === type || rrset.type === RR_TYPE.CNAME));
+  for (const rrset of here.slice(1)) {
+    const judged = yield* judgeRrset(rrset, message, terms);
+    if (isDistrust(judged)) return judged;
+  }
+  return undefined;
 }
 
 /** RRSIG records are not signed themselves (RFC 4035 §2.2): they prove something of others, nothing proves them. */

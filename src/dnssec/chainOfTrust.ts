@@ -2,6 +2,7 @@ import { type Ds, decodeDs, decodeRrsig } from "../dns/dnssecRdata.ts";
 import { isMalformed, type Message, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isWithin, labelCount, parentOf, suffixOf } from "../dns/name.ts";
 import { detachedRdata } from "../dns/rdata.ts";
+import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { authenticateKeys, usableDs, type Vouchers } from "./delegationSigner.ts";
 import { cutWithoutDs, type Terms, termsOf, type UnsignedCut, zoneDenials } from "./denial.ts";
@@ -153,8 +154,8 @@ function* judgeDelegation(message: Message, name: DomainName, parent: SecureZone
   const terms = termsOf(rules);
   const answer = rrsetsOf(message.answer).filter((rrset) => rrset.name === name);
   const dsSet = answer.find((rrset) => rrset.type === RR_TYPE.DS);
-  if (dsSet !== undefined) return judgeDsSet(dsSet, parent, terms);
   const alias = answer.find((rrset) => rrset.type === RR_TYPE.CNAME);
+  if (dsSet !== undefined) return contradiction(message, dsSet) ?? judgeDsSet(dsSet, parent, terms);
   if (alias !== undefined) {
     // A CNAME stands alone (RFC 2181 §10.1), so where the parent zone has one there is no delegation.
     const verification = verifyRrset(alias, parent.keys, rules.now, terms.budget);
@@ -181,10 +182,16 @@ function* expandedAlias(
     const text = `the CNAME of ${displayName(name)} comes from ${displayName(expansion.wildcard)} without a proof`;
     return bogus({ code: "wildcard-unproved", text }, ...proof.reasons);
   }
-  const ttlSeconds = Math.min(ttl, proof.ttlSeconds);
-  return proof.kind === "proved"
-    ? { kind: "interior", empty: false, ttlSeconds }
-    : { kind: "insecure", reasons: proof.reasons, ttlSeconds };
+  // Under opt-out an unsigned delegation could be here; but for one the zone would have denied the DS and not answered with the wildcard.
+  return { kind: "interior", empty: false, ttlSeconds: Math.min(ttl, proof.ttlSeconds) };
+}
+
+/** RFC 2181 §10.1: beside a CNAME there is nothing; and what exists is not answered with NXDOMAIN. Neither is what a zone says. */
+function contradiction({ answer, rcode }: Message, { name, type }: RRset): Distrust | undefined {
+  const what = `${typeName(type)} of ${displayName(name)}`;
+  if (rcode !== 0) return bogus({ code: "malformed", text: `there is a ${what}, but the RCODE is ${rcode}` });
+  const hasAlias = answer.some((record) => record.name === name && record.type === RR_TYPE.CNAME);
+  return hasAlias ? bogus({ code: "malformed", text: `there is a CNAME beside the ${what}` }) : undefined;
 }
 
 function judgeDsSet(dsSet: RRset, parent: SecureZone, { rules, budget }: Terms): Delegation | Distrust {

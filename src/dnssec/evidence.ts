@@ -1,5 +1,5 @@
 import type { Ds } from "../dns/dnssecRdata.ts";
-import type { Message } from "../dns/message.ts";
+import { CLASS_IN, type Message } from "../dns/message.ts";
 import type { DomainName } from "../dns/name.ts";
 import type { AlgorithmTable } from "./algorithm.ts";
 import type { Nsec3IterationLimits } from "./nsec3.ts";
@@ -87,12 +87,26 @@ export function* judgeMessage<T extends { kind: string }>(
       throw new Error(`a message was needed, ${evidence.kind} was given`);
     if (evidence.kind === "failed") return distrust ?? indeterminate({ code: "lookup-failed", text: evidence.reason });
     const judged = yield* judge(evidence.message);
-    if (!isDistrust(judged)) return judged;
-    distrust = judged;
-    if (judged.fault === "zone" || evidence.from === undefined || avoid.has(evidence.from)) return distrust;
+    const unfit = isDistrust(judged) ? judged : unfitness(evidence.message);
+    if (unfit === undefined) return judged;
+    distrust = unfit;
+    if (unfit.fault === "zone" || evidence.from === undefined || avoid.has(evidence.from)) return distrust;
     avoid.add(evidence.from);
   }
   return distrust ?? indeterminate({ code: "lookup-failed", text: "nobody answered" });
+}
+
+const RCODES_OF_ANSWERS: readonly number[] = [0, 3];
+
+/** Why a message answers nothing, whatever else it says: an RCODE of failure, or records of another class than was asked for. */
+function unfitness(message: Message): Distrust | undefined {
+  if (!RCODES_OF_ANSWERS.includes(message.rcode)) {
+    return indeterminate({ code: "lookup-failed", text: `the answer has RCODE ${message.rcode}` });
+  }
+  const isForeign = [...message.answer, ...message.authority].some((record) => record.class !== CLASS_IN);
+  return isForeign
+    ? indeterminate({ code: "malformed", text: "the answer has records of a class that was not asked for" })
+    : undefined;
 }
 
 export function* needTrust(needed: Extract<Needed, { kind: "cut" | "anchor" }>): Judging<Trust> {

@@ -6,7 +6,7 @@ import type { DomainName } from "../dns/name.ts";
  * secure: a chain of signed records reaches from a trust anchor to the answer (or to the proof that there is none).
  * insecure: it is proved that such a chain ends above the name (no DS), or only unsupported algorithms are used there.
  * bogus: there should be a chain, and it does not hold. indeterminate: nothing could be decided (no answer, no anchor reached).
- * Bogus and indeterminate carry no records: they cannot be used by mistake.
+ * Bogus and indeterminate carry no records: they cannot be used by mistake (RFC 7672 §2.1.1).
  */
 export type SecurityStatus = "secure" | "insecure" | "bogus" | "indeterminate";
 
