@@ -16,6 +16,7 @@ export function inconsistencies(config: Config, readFile: ReadFile): readonly In
     ...listeners(config),
     ...submissionTls(config),
     ...upstreams(config),
+    ...nsec3Iterations(config),
     ...dkim(config),
     ...namedFiles(config, readFile),
   ];
@@ -72,6 +73,16 @@ function submissionTls({ submission: { tls } }: Config): Inconsistency[] {
 function upstreams({ resolver }: Config): Inconsistency[] {
   if (resolver.mode !== "forward" || resolver.upstreams.length > 0) return [];
   return [{ keys: ["resolver.upstreams", "resolver.mode"], message: "is empty, so resolver.mode forward has nobody to ask" }];
+}
+
+function nsec3Iterations({ resolver: { nsec3Iterations: limits } }: Config): Inconsistency[] {
+  if (limits.insecureAbove <= limits.bogusAbove) return [];
+  return [
+    {
+      keys: ["resolver.nsec3Iterations.insecureAbove", "resolver.nsec3Iterations.bogusAbove"],
+      message: `is ${limits.insecureAbove}, more than resolver.nsec3Iterations.bogusAbove (${limits.bogusAbove})`,
+    },
+  ];
 }
 
 /** RFC 8460 §3: a report is signed by the reporting domain. */

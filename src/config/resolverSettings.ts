@@ -46,7 +46,7 @@ export const RESOLVER_SETTINGS = {
   forwardZones: setting(
     list("{zone, upstreams}", forwardZone, (entry) => entry.zone),
     [],
-    "Private zones and who answers for them, such as the cluster's own names.",
+    "Private zones and who answers for them, such as the cluster's own names. A zone that is not signed belongs into insecureZones too.",
     [{ zone: "cluster.local", upstreams: ["10.96.0.10"] }],
   ),
   insecureZones: setting(
@@ -55,6 +55,18 @@ export const RESOLVER_SETTINGS = {
     "Negative trust anchors (RFC 7646): these zones are never validated, so DANE does not apply to anything in them.",
     ["corp.example"],
   ),
+  nsec3Iterations: {
+    insecureAbove: setting(
+      integer(0, 2500),
+      100,
+      "Denials by NSEC3 with more extra iterations than this are insecure: too much work to check (RFC 9276).",
+    ),
+    bogusAbove: setting(
+      integer(0, 2500),
+      500,
+      "Above this they are bogus. Not less than resolver.nsec3Iterations.insecureAbove.",
+    ),
+  },
   timeoutSeconds: setting(integer(1, 120, "seconds"), 10, "Time for one look-up with all its retries."),
   probe: {
     good: optionalSetting(

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Clock, Random } from "../clock.ts";
 import { type DomainName, ROOT } from "../dns/name.ts";
 import { algorithmTable } from "../dnssec/algorithm.ts";
+import type { Nsec3IterationLimits } from "../dnssec/nsec3.ts";
 import { openActiveRefresh, type TrustAnchorEvent } from "./activeRefresh.ts";
 import { createForwarder } from "./forwarder.ts";
 import { probeUpstream, probeValidation } from "./probe.ts";
@@ -26,6 +27,7 @@ export type ResolverSettings = {
   insecureZones: readonly DomainName[];
   forwardZones: readonly { zone: DomainName; upstreams: readonly [ServerAddress, ...ServerAddress[]] }[];
   timeoutSeconds: number;
+  nsec3Iterations: Nsec3IterationLimits;
   probe: { good?: DomainName | undefined; bad?: DomainName | undefined };
   /** Whether the recursor may ask name servers at loopback addresses: laboratories. */
   allowLoopback: boolean;
@@ -66,13 +68,14 @@ export async function openResolver(
   // The probe wants a zone that is signed for certain: the root, or the highest name with an anchor of one's own.
   const zone = read.anchors.has(ROOT) ? ROOT : ([...read.anchors.keys()][0] ?? ROOT);
   const { timeoutSeconds } = settings;
+  const limits = { questionMilliseconds: timeoutSeconds * 1000 };
   const forwarder = (upstreams: readonly [ServerAddress, ...ServerAddress[]]) =>
     createForwarder({ upstreams, transport, clock, timeoutSeconds });
   const selection = new SourceSelection({
     mode: settings.mode,
     upstreams: settings.upstreams,
     forward: forwarder,
-    recursive: () => createRecursor({ transport, clock, random, rootHints, allowLoopback: settings.allowLoopback }),
+    recursive: () => createRecursor({ transport, clock, random, rootHints, allowLoopback: settings.allowLoopback, limits }),
     probe: (upstream) => probeUpstream(upstream, { transport, zone, timeoutMilliseconds: PROBE_MILLISECONDS }),
     forwardZones: settings.forwardZones.map((entry) => ({ zone: entry.zone, source: forwarder(entry.upstreams) })),
   });
@@ -91,6 +94,7 @@ export async function openResolver(
     timeoutSeconds,
     trustCacheEntries: TRUST_CACHE_ENTRIES,
     insecureZones: new Set(settings.insecureZones),
+    nsec3Iterations: settings.nsec3Iterations,
   };
   const { good, bad } = settings.probe;
   const names = { zone, ...(good === undefined ? {} : { good }), ...(bad === undefined ? {} : { bad }) };

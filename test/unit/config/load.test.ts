@@ -53,6 +53,7 @@ test("defaults: those of design.md §4", () => {
       sha1: "insecure",
       forwardZones: [],
       insecureZones: [],
+      nsec3Iterations: { insecureAbove: 100, bogusAbove: 500 },
       timeoutSeconds: 10,
       probe: { good: undefined, bad: undefined },
     },
@@ -402,6 +403,11 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
     name: "more per destination than in all",
     yaml: "delivery: {maxConnections: 5}",
     errors: ["default: delivery.maxConnectionsPerDestination: is 20, more than delivery.maxConnections (5)"],
+  },
+  {
+    name: "NSEC3 iterations that would be bogus before they are insecure",
+    yaml: "resolver: {nsec3Iterations: {insecureAbove: 200, bogusAbove: 150}}",
+    errors: ["relay.yaml:1: resolver.nsec3Iterations.insecureAbove: is 200, more than resolver.nsec3Iterations.bogusAbove (150)"],
   },
   {
     name: "one address for two listeners",

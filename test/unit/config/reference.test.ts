@@ -13,7 +13,9 @@ function load(yaml: string, environment: Environment = {}): LoadResult {
     environment,
     hostname: "mx.example.org",
     readFile: (path) =>
-      path === "relay.yaml" || path.startsWith("/etc/dane-relay/") || path.startsWith("/etc/ssl/") ? { kind: "text", text: yaml } : { kind: "missing" },
+      path === "relay.yaml" || path.startsWith("/etc/dane-relay/") || path.startsWith("/etc/ssl/")
+        ? { kind: "text", text: yaml }
+        : { kind: "missing" },
   });
 }
 
