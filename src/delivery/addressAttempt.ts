@@ -2,6 +2,7 @@ import { leftOverRecipients } from "../smtp/transaction.ts";
 import type { RecipientResult } from "./connection.ts";
 import type { Attempt } from "./context.ts";
 import { type HostConnection, type HostSession, openHostSession } from "./hostSession.ts";
+import { reportSession } from "./sessionReport.ts";
 import { transactionOf, verdictOf } from "./transaction.ts";
 
 type OpenSession = Extract<HostSession, { kind: "open" }>;
@@ -13,6 +14,7 @@ type OpenSession = Extract<HostSession, { kind: "open" }>;
 export async function tryAddress(connection: HostConnection, the: Attempt): Promise<"transaction" | "no-session"> {
   for (const source of ["pool-or-new", "new"] as const) {
     const opened = await openHostSession(connection, the.context.session, source);
+    reportSession(opened, connection, the);
     if (opened.kind === "failed") {
       the.context.onHost(opened.trace);
       the.ledger.note(opened.outcome, opened.trace);

@@ -7,6 +7,7 @@ import { type Attempt, connectionTo, type DeliveryContext } from "./context.ts";
 import { gatherEvidence, type HostEvidence, literalEvidence } from "./host.ts";
 import { Ledger, type RecipientOutcome } from "./ledger.ts";
 import { findRoute, type Route } from "./route.ts";
+import { reportLookup, reportRefusal } from "./sessionReport.ts";
 import { heldToSts } from "./stsOutcome.ts";
 import { absentTrace, brokenTrace, refusalTrace, unknownTrace, unroutableTrace } from "./trace.ts";
 
@@ -45,6 +46,7 @@ async function tryHosts(the: Attempt): Promise<void> {
   const { work, demand, ledger, context } = the;
   const route = await findRoute(work.destination, context.route);
   if (route.kind === "unroutable") {
+    if (route.trouble.kind === "lookup") reportLookup({ domain: route.nextHop, reasons: route.trouble.reasons }, the);
     ledger.closeOpen(unroutableOutcome(route.trouble), unroutableTrace(route, demand));
     return;
   }
@@ -54,6 +56,7 @@ async function tryHosts(the: Attempt): Promise<void> {
     if (evidence.kind === "absent") absent.push(evidence);
     else if (evidence.kind === "unknown") {
       // RFC 7672 §2.1.2: skipped; the other hosts may be reachable.
+      if (route.kind === "hosts") reportLookup({ domain: route.nextHop, host, reasons: evidence.reasons }, the);
       const trouble = { kind: "lookup", what: `the addresses of ${host} are not known`, reasons: evidence.reasons } as const;
       ledger.note(unroutableOutcome(trouble), unknownTrace(host, demand, dnssec));
     } else await tryHost(evidence, route, the);
@@ -76,16 +79,18 @@ async function* evidenceOf(route: RoutedRoute, { demand, context }: Attempt): As
 async function tryHost(evidence: Extract<HostEvidence, { kind: "reachable" }>, route: RoutedRoute, the: Attempt): Promise<void> {
   const { work, demand, ledger, context } = the;
   const { host, dane, dnssec, addresses } = evidence;
-  const { tls, sts } = await heldToSts(hostTls({ host, dane, ...demand }), host, route, demand, context.stsPolicyFor);
+  const { tls, sts, found } = await heldToSts(hostTls({ host, dane, ...demand }), host, route, demand, context.stsPolicyFor);
   const unmet = unmetDemand(demand, work.envelope.sender);
+  const policies = { dane, sts: found, nextHop: route.kind === "hosts" ? route.nextHop : undefined };
   if (tls.kind === "refuse") {
     const trace = refusalTrace(tls, host, dnssec, sts);
     context.onHost(trace);
+    reportRefusal(policies, trace, the);
     ledger.note(refusalOutcome(tls.cause, unmet), trace);
     return;
   }
   for (const address of addresses) {
-    const ended = await tryAddress(connectionTo(evidence, address, { tls, sts, unmet }, route, context), the);
+    const ended = await tryAddress(connectionTo(evidence, address, { tls, sts, policies, unmet }, route, context), the);
     if (ended === "transaction") return;
   }
 }

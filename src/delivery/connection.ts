@@ -1,11 +1,12 @@
 import { createConnection, isIP, type Socket } from "node:net";
 import { type OpeningOptions, opening } from "../smtp/clientDialogue.ts";
+import type { DialogueInput, DialogueStep } from "../smtp/dialogueStep.ts";
 import type { Reply } from "../smtp/reply.ts";
 import type { Credentials } from "../smtp/saslDialogue.ts";
 import type { RecipientResult, TransactionRecipient } from "../smtp/transaction.ts";
 import { Channel } from "./channel.ts";
 import { OpenSession, quitPolitely, runDialogue } from "./session.ts";
-import type { ChannelSecurity, SmtpSession, Transaction } from "./smtpSession.ts";
+import type { ChannelSecurity, ConnectionEnds, SmtpSession, Transaction } from "./smtpSession.ts";
 import { type Handshake, tlsHandshake } from "./tlsHandshake.ts";
 
 export type { ChannelSecurity, RecipientResult, SmtpSession, Transaction, TransactionRecipient };
@@ -52,6 +53,7 @@ export type ConnectionFailure = {
   reply?: Reply;
   /** For `verify`: what the peer presented. */
   chain?: readonly Buffer[];
+  ends?: ConnectionEnds;
 };
 
 type Failed = Extract<ConnectionResult, { kind: "failed" }>;
@@ -163,7 +165,12 @@ async function greet(
   const channel = new Channel(socket, request.timeouts.commandSeconds);
   let security = initial;
   let tlsFailure: Failed | undefined;
-  const result = await runDialogue(channel, opening(openingOptions(request)), async (step) => {
+  const ends: ConnectionEnds = socket.localAddress === undefined ? {} : { localAddress: socket.localAddress };
+  const dialogue = overheard(opening(openingOptions(request)), (greeting) => {
+    const [helo] = (greeting.lines[0] ?? "").split(" ");
+    if (helo !== undefined && helo !== "") ends.helo = helo;
+  });
+  const result = await runDialogue(channel, dialogue, async (step) => {
     if (step.kind !== "startTls") throw new Error(`step ${step.kind} has no place before MAIL`);
     const handshake = await startTls(channel, socket, request);
     if (handshake.kind === "failed") {
@@ -174,18 +181,37 @@ async function greet(
     security = securityOf(handshake, request);
     return { kind: "secured" };
   });
-  if (tlsFailure !== undefined) return tlsFailure;
+  if (tlsFailure !== undefined) return withEnds(tlsFailure, ends);
   if (result.kind === "failed") {
     if (result.quit === "possible") void quitPolitely(channel);
     else channel.destroy();
-    return failed(result.stage, result.text, result.reply === undefined ? {} : { reply: result.reply });
+    return withEnds(failed(result.stage, result.text, result.reply === undefined ? {} : { reply: result.reply }), ends);
   }
   security ??= {
     kind: "clear",
     starttlsOffered: result.extensions.has("STARTTLS"),
     ...(result.starttlsReply === undefined ? {} : { starttlsReply: result.starttlsReply }),
   };
-  return { kind: "ready", session: new OpenSession(channel, security, result.extensions) };
+  return { kind: "ready", session: new OpenSession(channel, security, result.extensions, ends) };
+}
+
+function withEnds({ failure }: Failed, ends: ConnectionEnds): Failed {
+  return { kind: "failed", failure: { ...failure, ends } };
+}
+
+/** The same dialogue, and `greeting` hears the reply that it begins with. */
+function* overheard<R>(
+  dialogue: Generator<DialogueStep, R, DialogueInput>,
+  greeting: (reply: Reply) => void,
+): Generator<DialogueStep, R, DialogueInput> {
+  let turn = dialogue.next();
+  while (!turn.done) {
+    const step = turn.value;
+    const input = yield step;
+    if (step.kind === "reply" && step.phase === "greeting" && input.kind === "reply") greeting(input.reply);
+    turn = dialogue.next(input);
+  }
+  return turn.value;
 }
 
 /** TLS on a socket whose server said 220 to STARTTLS. */

@@ -1,6 +1,7 @@
 import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
 import type { TlsDemand } from "../policy/tlsPolicy.ts";
 import type { Work } from "../spool/message.ts";
+import type { SessionResult } from "../tlsrpt/result.ts";
 import type { ConnectionRequest, SmtpSession } from "./connection.ts";
 import type { HostEvidence } from "./host.ts";
 import type { HostConnection, SessionContext } from "./hostSession.ts";
@@ -27,6 +28,8 @@ export type DeliveryContext = {
   content: (work: Work) => AsyncIterable<Buffer>;
   /** One host was tried, or refused by policy: counted in dane_outcomes_total. `usage` of the record that matched, or was to match. */
   onHost: (trace: Trace) => void;
+  /** How one session, or what kept us from it, counts in the reports to the host's operator (RFC 8460). */
+  onSession?: (result: SessionResult) => void;
   /** Our own fault: a bug, or content that cannot be read. */
   onTrouble: (error: unknown) => void;
 };
@@ -38,7 +41,7 @@ export type Attempt = { work: Work; demand: TlsDemand; ledger: Ledger; context: 
 export function connectionTo(
   evidence: Extract<HostEvidence, { kind: "reachable" }>,
   address: string,
-  demand: Pick<HostConnection, "tls" | "sts" | "unmet">,
+  demand: Pick<HostConnection, "tls" | "sts" | "policies" | "unmet">,
   route: Exclude<Route, { kind: "unroutable" }>,
   context: DeliveryContext,
 ): HostConnection {

@@ -13,15 +13,28 @@ import type {
   TlsNeed,
 } from "./connection.ts";
 import type { SessionSource } from "./connectionPool.ts";
+import type { HostPolicies } from "./hostPolicies.ts";
 import type { Trace } from "./ledger.ts";
 import { ServerVerification, type VerificationContext } from "./serverVerification.ts";
 import { failureText } from "./sessionFailure.ts";
 import { failedOutcome, type StsOutcome, testingOutcome } from "./stsOutcome.ts";
 
-/** A session that met what the policy of its host demands, or the reason why there is none. Nothing below policy is ever returned as open. */
+/**
+ * A session that met what the policy of its host demands, or the reason why there is none. Nothing below policy is ever returned as open.
+ * `tlsFailure`: this is the second connection, in clear text, after that failure of opportunistic TLS.
+ */
 export type HostSession =
-  | { kind: "open"; session: SmtpSession; reused: "yes" | "no"; trace: Trace; matched?: Match }
-  | { kind: "failed"; stage: ConnectionFailure["stage"]; outcome: Outcome; trace: Trace };
+  | { kind: "open"; session: SmtpSession; reused: "yes" | "no"; trace: Trace; matched?: Match; tlsFailure?: ConnectionFailure }
+  | {
+      kind: "failed";
+      stage: ConnectionFailure["stage"];
+      outcome: Outcome;
+      trace: Trace;
+      failure: ConnectionFailure;
+      /** How the certificate was matched, where it came to that. */
+      match?: MatchVerdict;
+      tlsFailure?: ConnectionFailure;
+    };
 
 export type Match = Extract<MatchVerdict, { kind: "match" }>;
 
@@ -31,6 +44,8 @@ export type HostConnection = {
   tls: UsableDemand;
   /** What the MTA-STS policy of the next hop says of the host. */
   sts: StsDemand;
+  /** What reports name as the policies of the host. */
+  policies: HostPolicies;
   /** What follows where no host meets the demand. */
   unmet: Unmet;
   dnssec: Trace["dnssec"];
@@ -56,8 +71,9 @@ export async function openHostSession(
   const first = await connectOnce(connection, need, context, source);
   // RFC 7672 §2.2: without secure TLSA records the client MAY retry in clear text when the handshake fails. A STARTTLS that is refused in
   // words is no failure here, the session goes on in clear text: what fails is the connection itself.
-  const tlsFailed = first.kind === "failed" && (first.stage === "handshake" || first.stage === "starttls-refused");
-  return need === "opportunistic" && tlsFailed ? connectOnce(connection, "none", context, source) : first;
+  if (need !== "opportunistic" || first.kind === "open") return first;
+  if (first.stage !== "handshake" && first.stage !== "starttls-refused") return first;
+  return { ...(await connectOnce(connection, "none", context, source)), tlsFailure: first.failure };
 }
 
 function needOf(tls: UsableDemand): TlsNeed["need"] {
@@ -201,6 +217,8 @@ function failed(connection: HostConnection, failure: ConnectionFailure, verifica
     kind: "failed",
     stage,
     outcome: sessionOutcome(stage, cause, connection.unmet),
+    failure,
+    ...(verification.match === undefined ? {} : { match: verification.match }),
     trace: first === undefined ? trace : { ...trace, tlsa: presentTlsa(first) },
   };
 }

@@ -22,7 +22,7 @@ export type Route =
       mxLookup: LookupWord;
     } & At)
   | ({ kind: "literal"; address: string; found: "by-address" | "by-route" } & At)
-  | { kind: "unroutable"; trouble: Unroutable; mxLookup: LookupWord };
+  | { kind: "unroutable"; trouble: Unroutable; mxLookup: LookupWord; nextHop?: DomainName };
 
 type At = { port: number; channel: "starttls" | "implicit" };
 export type HostsRoute = Extract<Route, { kind: "hosts" }>;
@@ -78,7 +78,7 @@ async function configured(setting: RouteSetting, context: RouteContext): Promise
 async function byMx(domain: DomainName, at: At, context: RouteContext): Promise<Route> {
   const resolution = await context.resolver.resolve(domain, "MX");
   const mxLookup = lookupWord(resolution);
-  const unroutable = (trouble: Unroutable): Route => ({ kind: "unroutable", trouble, mxLookup });
+  const unroutable = (trouble: Unroutable): Route => ({ kind: "unroutable", trouble, mxLookup, nextHop: domain });
   // RFC 7672 §2.1.2: an MX look-up that is bogus or failed means that nothing is tried, whatever the addresses would say.
   if (resolution.status === "bogus" || resolution.status === "indeterminate") {
     const what = `the MX records of ${displayName(domain)} could not be ${resolution.status === "bogus" ? "validated" : "looked up"}`;

@@ -5,7 +5,7 @@ import type { Extensions } from "../smtp/extensions.ts";
 import { mailTransaction } from "../smtp/mailTransaction.ts";
 import type { RecipientResult } from "../smtp/transaction.ts";
 import type { Channel } from "./channel.ts";
-import type { ChannelSecurity, SmtpSession, Transaction } from "./smtpSession.ts";
+import type { ChannelSecurity, ConnectionEnds, SmtpSession, Transaction } from "./smtpSession.ts";
 
 type ContentStep = Extract<DialogueStep, { kind: "content" }>;
 
@@ -67,12 +67,14 @@ async function interrupted(channel: Channel): Promise<DialogueInput> {
 export class OpenSession implements SmtpSession {
   readonly security: ChannelSecurity;
   readonly extensions: ReadonlySet<string>;
+  readonly ends: ConnectionEnds;
   readonly #channel: Channel;
   readonly #announced: Extensions;
   #state: "idle" | "busy" | "closed" = "idle";
 
-  constructor(channel: Channel, security: ChannelSecurity, extensions: Extensions) {
+  constructor(channel: Channel, security: ChannelSecurity, extensions: Extensions, ends: ConnectionEnds) {
     this.security = security;
+    this.ends = ends;
     this.extensions = new Set(extensions.keys());
     this.#channel = channel;
     this.#announced = extensions;

@@ -8,6 +8,8 @@ export type Notice = { action: "failed" | "delayed" | "relayed"; recipients: rea
 /** `host`: the one that took the message (RFC 3461 §6.3 (h)). */
 export type NoticeRecipient = { request: QueuedRecipient; outcome: Outcome; host?: string };
 
+const REPORT_LIFETIME_HOURS = 24;
+
 /** What an attempt leads to: what the store records, and what the sender hears. `final` is each recipient's outcome after the lifetime had its say. */
 export type Settlement = { settled: readonly Settled[]; notices: readonly Notice[]; final: readonly RecipientOutcome[] };
 
@@ -61,7 +63,8 @@ function deferredStep(
   context: SettlementContext,
 ): Step {
   const { index } = recipient;
-  const decision = retryDecision(context.retry, {
+  const retry = retryOf(work, context.retry);
+  const decision = retryDecision(retry, {
     now: context.now,
     acceptedAt: work.envelope.acceptedAt,
     attempts: recipient.attempts + 1,
@@ -69,12 +72,18 @@ function deferredStep(
     random: context.random(),
   });
   if (decision.kind === "expired") {
-    const failed = expiredOutcome(outcome, context.retry.lifetimeHours);
+    const failed = expiredOutcome(outcome, retry.lifetimeHours);
     return { settled: { index, outcome: failed }, tell: wants(recipient, "FAILURE") ? "failed" : "nothing" };
   }
   const settled: Settled = { index, outcome, nextAttemptAt: decision.atMilliseconds };
   if (decision.warn === "no") return { settled, tell: "nothing" };
   return { settled: { ...settled, delayWarned: true }, tell: wants(recipient, "DELAY") ? "delayed" : "nothing" };
+}
+
+/** RFC 8460 §5.5: a report is tried for a day. */
+function retryOf({ envelope }: Work, retry: RetrySettings): RetrySettings {
+  if (envelope.purpose !== "tls-report") return retry;
+  return { ...retry, lifetimeHours: Math.min(retry.lifetimeHours, REPORT_LIFETIME_HOURS) };
 }
 
 /** RFC 3461 §4.1: without NOTIFY, failures are reported and delays may be; success never is. */

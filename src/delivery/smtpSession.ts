@@ -13,6 +13,9 @@ export type ChannelSecurity =
       chain: readonly Buffer[];
     };
 
+/** The two ends of a connection as they showed themselves. `helo`: the server's name in its greeting. */
+export type ConnectionEnds = { localAddress?: string; helo?: string };
+
 export type Transaction = {
   envelope: TransactionEnvelope;
   recipients: readonly [TransactionRecipient, ...TransactionRecipient[]];
@@ -22,6 +25,7 @@ export type Transaction = {
 export interface SmtpSession {
   readonly security: ChannelSecurity;
   readonly extensions: ReadonlySet<string>;
+  readonly ends?: ConnectionEnds;
   /** One mail transaction (RFC 5321 §3.3). Never rejects for what the peer does; rejects, the connection cut, when `content` cannot be read. */
   transact(transaction: Transaction): Promise<readonly RecipientResult[]>;
   /** Whether another transaction may follow on this connection. */

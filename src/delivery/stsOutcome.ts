@@ -21,13 +21,14 @@ export async function heldToSts(
   route: Exclude<Route, { kind: "unroutable" }>,
   demand: TlsDemand,
   policyFor: StsPolicyFor | undefined,
-): Promise<{ tls: HostDemand; sts: StsDemand }> {
+): Promise<{ tls: HostDemand; sts: StsDemand; found?: PolicyInForce }> {
   const name = parseName(host);
   // RFC 8461 §3.4: nothing associates policies with address literals.
   if (policyFor === undefined || route.kind === "literal" || !isName(name) || !asksForSts(tls, demand))
     return { tls, sts: NO_STS };
-  const sts = stsDemand(await policyFor(route.nextHop), name);
-  return { tls: withSts(tls, demand, sts), sts };
+  const found = await policyFor(route.nextHop);
+  const sts = stsDemand(found, name);
+  return { tls: withSts(tls, demand, sts), sts, found };
 }
 
 /** A host that the policy keeps us from. */

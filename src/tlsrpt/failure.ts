@@ -61,10 +61,10 @@ export function stageFailure(stage: Exclude<SessionStage, "verify">, text: strin
       return { resultType: "starttls-not-supported" };
     case "starttls-refused":
       // RFC 8460 Appendix B: also servers "that did not successfully respond to the STARTTLS command".
-      return { resultType: "starttls-not-supported", reason: short(text) };
+      return { resultType: "starttls-not-supported", reason: shortReason(text) };
     case "handshake":
       // RFC 8460 §4.3.3: a negotiation failure without a type of its own.
-      return { resultType: "validation-failure", reason: short(text) };
+      return { resultType: "validation-failure", reason: shortReason(text) };
     case "connect":
     case "greeting":
     case "ehlo":
@@ -83,7 +83,7 @@ export function refusalFailure(dane: DanePolicy, daneRequired: "yes" | "no"): Fa
   switch (dane.kind) {
     case "unreachable":
       // RFC 8460 §4.3.2.1: the MX and address look-ups of the same host did succeed, so that this is no trouble of the network in general.
-      return { resultType: "dnssec-invalid", reason: short(reasonText(dane.reasons)) };
+      return { resultType: "dnssec-invalid", reason: shortReason(reasonText(dane.reasons)) };
     case "encryptWithoutAuthentication":
       return daneRequired === "yes" ? (unusableRecords(dane) ?? { resultType: "dane-required" }) : undefined;
     case "authenticate":
@@ -98,17 +98,17 @@ export function refusalFailure(dane: DanePolicy, daneRequired: "yes" | "no"): Fa
 export function unusableRecords(dane: Extract<DanePolicy, { kind: "encryptWithoutAuthentication" }>): Failure | undefined {
   if (dane.because !== "no-usable-record") return undefined;
   const reasons = [...new Set((dane.unusable ?? []).map(({ because }) => because))].sort();
-  return { resultType: "tlsa-invalid", reason: short(reasons.join("; ")) };
+  return { resultType: "tlsa-invalid", reason: shortReason(reasons.join("; ")) };
 }
 
 /** MX records that are forged or broken; undefined where they only could not be asked (RFC 8460 §4.3.4). */
 export function mxFailure(reasons: ReasonChain): Failure | undefined {
   if (lookupFailure(reasons).cause !== "dnssec") return undefined;
-  return { resultType: "dnssec-invalid", reason: short(reasonText(reasons)) };
+  return { resultType: "dnssec-invalid", reason: shortReason(reasonText(reasons)) };
 }
 
-/** One line of printable text. */
-function short(text: string): string {
+/** A reason code: one line of printable text, cut where it is no longer short. */
+export function shortReason(text: string): string {
   const line = text.replace(/[\p{Cc}\s]+/gu, " ").trim();
   return line.length > MAX_REASON_CHARACTERS ? `${line.slice(0, MAX_REASON_CHARACTERS - 2)}..` : line;
 }
