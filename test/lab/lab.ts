@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Peer, startPeer } from "../fake/smtpPeer.ts";
@@ -8,6 +8,7 @@ import type { Daemon } from "./daemon.ts";
 import { type DnsProxy, type Interference, startDnsProxy } from "./dnsProxy.ts";
 import { startNsd } from "./nsd.ts";
 import { createPki, issue, type Pki } from "./pki.ts";
+import { startLabPolicyHost } from "./policyHosts.ts";
 import { type Postfix, type PostfixListener, type Stored, startPostfix } from "./postfix.ts";
 import { publish } from "./publish.ts";
 import type { Scenario } from "./scenario.ts";
@@ -26,6 +27,8 @@ export type Lab = {
   pki: Pki;
   trustAnchorFile: string;
   rootHintsFile: string;
+  /** The lab's CA, as PEM. */
+  caFile: string;
   /** Addresses of the two Unbounds; port 53. */
   validatingRecursor: string;
   plainRecursor: string;
@@ -188,6 +191,9 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
   const postfix: Postfix = await startPostfix(join(directory, "postfix"), postfixListeners(world.receivers));
   keep(postfix.daemon);
   const peers = await startPeers(world.receivers, undo);
+  for (const policyHost of world.policyHosts) undo.add(await startLabPolicyHost(policyHost));
+  const caFile = join(directory, "ca.pem");
+  await writeFile(caFile, pki.ca.certificatePem);
   const startLiar = liars(block, validatingRecursor, undo);
   const stored = async (): Promise<Stored[]> => [...(await postfix.stored()), ...storedByPeers(peers)];
   return {
@@ -197,6 +203,7 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
     pki,
     trustAnchorFile,
     rootHintsFile,
+    caFile,
     validatingRecursor,
     plainRecursor,
     stored,

@@ -23,6 +23,7 @@ await writeRelayConfiguration(file, {
   upstreams: [lab.validatingRecursor],
   trustAnchorFile: lab.trustAnchorFile,
   rootHintsFile: lab.rootHintsFile,
+  caFile: lab.caFile,
   submission: "127.0.0.1:2525",
   admin: "127.0.0.1:9025",
   spool: join(lab.directory, "spool"),

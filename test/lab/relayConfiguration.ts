@@ -6,6 +6,8 @@ export type RelaySettings = {
   upstreams: readonly string[];
   trustAnchorFile: string;
   rootHintsFile: string;
+  /** Of MTA-STS policy hosts and of MX hosts under a policy; without, those of Node. */
+  caFile?: string;
   submission: string;
   admin: string;
   spool: string;
@@ -33,6 +35,7 @@ export function relayConfiguration(settings: RelaySettings): object {
       retry: { initialSeconds: settings.retryInitialSeconds ?? 300 },
       timeouts: { connectSeconds: 5, commandSeconds: 10 },
     },
+    ...(settings.caFile === undefined ? {} : { mtaSts: { caFile: settings.caFile } }),
   };
 }
 

@@ -65,6 +65,7 @@ export async function startRelayProcess(
     upstreams: [lab.validatingRecursor],
     trustAnchorFile: lab.trustAnchorFile,
     rootHintsFile: lab.rootHintsFile,
+    caFile: lab.caFile,
     submission: `${host}:${SUBMISSION_PORT}`,
     spool: join(lab.directory, `${name}-spool`),
     ...settings,

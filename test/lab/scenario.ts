@@ -16,6 +16,13 @@ export type Scenario = {
   zone?: Partial<ZoneOptions> | "no-zone";
   /** Further zones, by origin. */
   zones?: Readonly<Record<string, Partial<ZoneOptions>>>;
+  /** An MTA-STS policy, and how its policy host is: by default it serves the policy with a certificate of the lab's CA. */
+  mtaSts?: {
+    mode: "enforce" | "testing" | "none";
+    mx: readonly string[];
+    certificate?: Certificate;
+    answers?: "policy" | "not-found";
+  };
   /** Records beside those of the hosts: "absolute-owner TYPE data". */
   records?: readonly string[];
   expected: Expected;

@@ -1,6 +1,7 @@
 import type { AddressBlock } from "./addresses.ts";
 import { PLACES } from "./addresses.ts";
 import { type Identity, issue, type Pki, tlsaText } from "./pki.ts";
+import { type PolicyHost, policyHostOf } from "./policyHosts.ts";
 import type { Host, Scenario, Server, ZoneOptions } from "./scenario.ts";
 import { DEFAULT_SIGNING, type Signing } from "./sign.ts";
 
@@ -21,7 +22,12 @@ export type Zone = {
 
 export type Receiver = { name: string; address: string; server: Server; identity: Identity };
 
-export type World = { zones: readonly Zone[]; receivers: readonly Receiver[]; scenarios: readonly Scenario[] };
+export type World = {
+  zones: readonly Zone[];
+  receivers: readonly Receiver[];
+  policyHosts: readonly PolicyHost[];
+  scenarios: readonly Scenario[];
+};
 
 /** The root and the top-level domains: different algorithms, signers and kinds of denial. */
 const TOP: Readonly<Record<string, Signing>> = {
@@ -99,20 +105,29 @@ export function assemble(scenarios: readonly Scenario[], block: AddressBlock, pk
     for (const [origin, options] of Object.entries(scenario.zones ?? {})) zones.push(domainZone(origin, options, block));
   }
   const receivers: Receiver[] = [];
+  const policyHosts: PolicyHost[] = [];
+  // Receivers from below, policy hosts from above.
+  const freePlaces = (): number => PLACES.lastReceiver + 1 - PLACES.firstReceiver - receivers.length - policyHosts.length;
   const placed: Scenario[] = [];
   for (const scenario of scenarios) {
     for (const record of scenario.records ?? []) put(zones, record);
     for (const host of scenario.hosts) {
+      if (freePlaces() === 0) throw new Error("more servers than addresses in the lab's block");
       const number = PLACES.firstReceiver + receivers.length;
-      if (number > PLACES.lastReceiver) throw new Error("more receivers than addresses in the lab's block");
       const identity = issue(pki, host.name, host.certificate ?? {});
       const receiver = { name: host.name, address: block.address(number), server: host.server, identity };
       receivers.push(receiver);
       for (const record of hostRecords(host, receiver, scenario, pki)) put(zones, record);
     }
+    const policyHost = policyHostOf(scenario, block.address(PLACES.lastReceiver - policyHosts.length), pki);
+    if (policyHost !== undefined) {
+      if (freePlaces() === 0) throw new Error("more servers than addresses in the lab's block");
+      policyHosts.push(policyHost.host);
+      for (const record of policyHost.records) put(zones, record);
+    }
     placed.push({ ...scenario, recipient: recipientOf(scenario, receivers) });
   }
-  return { zones, receivers, scenarios: placed };
+  return { zones, receivers, policyHosts, scenarios: placed };
 }
 
 function recipientOf(scenario: Scenario, receivers: readonly Receiver[]): string {
