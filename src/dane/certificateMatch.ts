@@ -75,7 +75,7 @@ function mismatchOfAll(input: MatchInput, failure: MatchFailure, clause: string)
   return { kind: "mismatch", tried: input.records.map((record) => triedRecord(record, failure, clause)) };
 }
 
-/** RFC 7672 §3.1.1: DANE-EE(3) is the server's own certificate or key, whatever its names and dates are. */
+/** RFC 7672 §3.1.1, §3.2.1: DANE-EE(3) is the server's own certificate or key, whatever its names and dates are. */
 function matchEndEntity(attempt: MatchAttempt, records: readonly Tlsa[], names: "ignored" | "checked"): Trial | undefined {
   for (const record of records) {
     if (record.usage !== DANE_EE || !isAssociated(record, attempt.server)) continue;

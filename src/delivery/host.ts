@@ -33,6 +33,7 @@ export async function gatherEvidence(
   context: HostContext,
 ): Promise<HostEvidence> {
   const [a, aaaa] = await Promise.all([context.resolver.resolve(name, "A"), context.resolver.resolve(name, "AAAA")]);
+  // RFC 7672 §2.2.1: logged as the MX record has it, not as where its aliases lead.
   const host = displayName(name);
   const known = { mx: route.mxLookup, address: addressWord(a, aaaa) };
   const dnssec = { ...known, tlsa: "not-asked" } as const;

@@ -34,7 +34,7 @@ export class ServerVerification {
     this.#context = context;
   }
 
-  /** `chain`: as sent, DER, leaf first. */
+  /** `chain`: as sent, DER, leaf first. RFC 7672 §3.2: where there are usable records, nothing but a match of one of them will do. */
   verify(chain: readonly Buffer[]): VerifyVerdict {
     const tls = this.#tls;
     switch (tls.kind) {

@@ -10,7 +10,7 @@ export type Handshake =
   | { kind: "secured"; socket: TLSSocket; protocol: string; cipher: string; group?: string; chain: readonly Buffer[] }
   | { kind: "failed"; text: string };
 
-/** How much TLS has to be: demanded TLS has to be good (RFC 7672 §3.1 asks for 1.2, RFC 9325 §3.1.1), opportunistic TLS only better than none. */
+/** How much TLS has to be: demanded TLS has to be good (RFC 7671 §3, RFC 9325 §3.1.1: 1.2), opportunistic TLS only better than none. */
 export type HandshakeDemand = "demanded" | "opportunistic";
 
 /** No RFC has a time for it; a server that takes longer is not going to be quick with the mail. */
@@ -24,6 +24,7 @@ const contexts = new Map<HandshakeDemand, SecureContext>();
 function contextFor(demand: HandshakeDemand): SecureContext {
   const known = contexts.get(demand);
   if (known !== undefined) return known;
+  // RFC 7672 §8.2: OpenSSL's default suites all come with a certificate, so anybody can be talked to.
   // `ca: []`: Node's own verification is not used, so its 150 roots need not be loaded.
   const context =
     demand === "demanded"

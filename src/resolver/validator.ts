@@ -47,7 +47,8 @@ export type ValidatorOptions = {
 
 /**
  * Drives the judgements of dnssec/ with evidence from a source. What is proved about zones is kept for its TTL and shared by all look-ups;
- * of equal questions that are under way at the same time only one is asked.
+ * of equal questions that are under way at the same time only one is asked. What the source itself claims of an answer (AD) is not looked
+ * at (RFC 7672 §2.1.1).
  */
 export class Validator {
   readonly #options: ValidatorOptions;

@@ -28,9 +28,12 @@ import { type Peer, type PeerScript, type PeerStarttls, type PeerTls, startPeer 
  * for a denial. `via STATUS TARGET` before the data: an alias hop. PORT stands for the port.
  */
 export type Receiver =
-  /** STARTTLS with a self-signed certificate; with one of the CA's for `names`, whose chain is sent; no STARTTLS; nothing listens. */
+  /**
+   * STARTTLS with a self-signed certificate; with one of the CA's for `names`, whose chain is sent (`key`: the same key as the self-signed
+   * one's); no STARTTLS; nothing listens.
+   */
   | "self-signed"
-  | { names: readonly string[]; validity?: "expired"; more?: Partial<PeerScript> }
+  | { names: readonly string[]; key?: "own"; validity?: "expired"; more?: Partial<PeerScript> }
   | { starttls: Exclude<PeerStarttls, { accept: PeerTls }>; more?: Partial<PeerScript> }
   | { more: Partial<PeerScript> }
   | { implicit: Partial<PeerScript> }
@@ -79,7 +82,12 @@ function scriptOf(receiver: Exclude<Receiver, "closed">): Partial<PeerScript> {
   if (receiver === "no-starttls") return {};
   if ("implicit" in receiver) return { implicitTls: OWN_TLS, ...receiver.implicit };
   if ("names" in receiver) {
-    const leaf = makeLeaf({ names: receiver.names, issuer: AUTHORITY, ...(receiver.validity === "expired" ? EXPIRED : {}) });
+    const leaf = makeLeaf({
+      names: receiver.names,
+      issuer: AUTHORITY,
+      ...(receiver.key === "own" ? { keys: OWN.keys } : {}),
+      ...(receiver.validity === "expired" ? EXPIRED : {}),
+    });
     return { starttls: { accept: { key: leaf.keyPem, cert: chainPem(leaf, AUTHORITY) } }, ...receiver.more };
   }
   if ("starttls" in receiver) return { starttls: receiver.starttls, ...receiver.more };
