@@ -10,8 +10,10 @@ import type { Log } from "./log.ts";
 import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments, type Observations } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
+import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
 import { type MtaSts, openMtaSts } from "./reporting/openMtaSts.ts";
 import { stsEvent } from "./reporting/stsEvent.ts";
+import type { ReportEvent } from "./reporting/tlsrptSender.ts";
 import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
@@ -54,7 +56,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     void store.failed.then((error) => failure.resolve(error));
     const mtaSts = await openRelayMtaSts(parts, resolver);
     opened.push(() => mtaSts.stop());
-    const engine = createEngine(parts, resolver, store, mtaSts);
+    const reporting = openRelayReporting(parts, resolver, store);
+    opened.push(() => reporting.stop());
+    const engine = createEngine(parts, { resolver, store, mtaSts, reporting });
     const listener = createSubmission(parts, store);
     const admin = await createAdmin({
       listen: parts.config.admin.listen,
@@ -65,6 +69,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     resolver.start();
     mtaSts.start();
     engine.start();
+    reporting.start();
     opened.push(() => engine.stop());
     await listener.start();
     opened.push(() => listener.stop(SUBMISSION_DRAIN_MILLISECONDS));
@@ -121,7 +126,25 @@ function openRelayMtaSts({ config, clock, log }: Parts, { resolver }: OpenResolv
   );
 }
 
-function createEngine(parts: Parts, { resolver }: OpenResolver, store: Store, mtaSts: MtaSts): DeliveryEngine {
+function openRelayReporting(parts: Parts, { resolver }: OpenResolver, store: Store): TlsReporting {
+  const { log } = parts;
+  return openTlsReporting({
+    ...parts,
+    resolver,
+    store,
+    onEvent: (event) => reportTlsReport(event, parts),
+    onTrouble: (error) => log.event({ event: "queue", state: "unwritable", reason: `TLS reports: ${textOf(error)}` }),
+  });
+}
+
+function reportTlsReport(event: ReportEvent, { log, instruments }: Parts): void {
+  if (event.result !== "deferred") instruments.tlsrptReport(event.result);
+  log.event({ event: "tlsrpt", ...event });
+}
+
+type DeliveryNeeds = { resolver: OpenResolver; store: Store; mtaSts: MtaSts; reporting: TlsReporting };
+
+function createEngine(parts: Parts, { resolver: { resolver }, store, mtaSts, reporting }: DeliveryNeeds): DeliveryEngine {
   const { config, clock, random } = parts;
   const { timeouts, ...delivery } = config.delivery;
   const { connectSeconds, commandSeconds } = timeouts;
@@ -138,11 +161,11 @@ function createEngine(parts: Parts, { resolver }: OpenResolver, store: Store, mt
     clock,
     random,
     newId: messageIds(clock, random),
-    onEvent: (event) => reportDelivery(event, parts),
+    onEvent: (event) => (event.kind === "session" ? reporting.record(event.result) : reportDelivery(event, parts)),
   });
 }
 
-function reportDelivery(event: DeliveryModuleEvent, { log, instruments, clock }: Parts): void {
+function reportDelivery(event: Exclude<DeliveryModuleEvent, { kind: "session" }>, { log, instruments, clock }: Parts): void {
   switch (event.kind) {
     case "attempted": {
       const { work, result, seconds } = event;

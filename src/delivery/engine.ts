@@ -8,6 +8,7 @@ import type { TlsDemand, TlsLevel } from "../policy/tlsPolicy.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import type { MessageId, NewMessage, Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
+import type { SessionResult } from "../tlsrpt/result.ts";
 import type { TrustedRoots } from "../x509/serverIdentity.ts";
 import { attempt } from "./attempt.ts";
 import { buildDsn } from "./bounce.ts";
@@ -46,6 +47,8 @@ export type DeliveryModuleEvent =
   | { kind: "ended"; outcome: Outcome["kind"]; seconds: number }
   /** One host tried, or kept from by policy. */
   | { kind: "host"; trace: Trace }
+  /** One session, or what kept us from it, for TLS reports. */
+  | { kind: "session"; result: SessionResult }
   | { kind: "handshake"; protocol: string; group?: string }
   /** A session of the pool was taken for a further transaction. */
   | { kind: "reused" }
@@ -184,7 +187,9 @@ export class DeliveryEngine {
     // RFC 7672 §6: what the operator wrote for this domain; an exception that has expired is none.
     const inForce = settings.tlsPolicies.filter((policy) => policy.expiresAt === undefined || policy.expiresAt > now);
     const policy = bestMatch(work.destination, inForce);
-    const { requireTls, tlsRequiredNo } = work.envelope;
+    const { requireTls, tlsRequiredNo, purpose } = work.envelope;
+    // RFC 8460 §3: a report is delivered despite any failure of TLS; it may be about just that.
+    if (purpose === "tls-report") return { level: "may", levelFrom: "operator", messageTls: "unspecified" };
     const unrequired = tlsRequiredNo && settings.tlsRequiredNo === "honour";
     return {
       level: policy?.level ?? "dane",
@@ -227,6 +232,7 @@ export class DeliveryEngine {
       release: (session) => this.#pool.release(session),
       content: (work) => this.#contentOf(work),
       onHost: (trace) => onEvent({ kind: "host", trace }),
+      onSession: (result) => onEvent({ kind: "session", result }),
       onTrouble: (error) => onEvent({ kind: "trouble", error }),
     };
   }
