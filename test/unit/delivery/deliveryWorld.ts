@@ -13,6 +13,7 @@ import { parsePolicy } from "../../../src/mtasts/policy.ts";
 import type { PolicyInForce } from "../../../src/mtasts/policyInForce.ts";
 import type { TlsDemand } from "../../../src/policy/tlsPolicy.ts";
 import type { Envelope, QueuedRecipient, Work } from "../../../src/spool/message.ts";
+import type { SessionResult } from "../../../src/tlsrpt/result.ts";
 import { distinctCertificates } from "../../../src/x509/distinctCertificates.ts";
 import { TrustedRoots } from "../../../src/x509/serverIdentity.ts";
 import { chainPem, EXPIRED, makeAuthority, makeLeaf, tlsaFor } from "../../fake/certificates.ts";
@@ -135,6 +136,8 @@ export type Played = {
   received: readonly string[];
   asked: readonly string[];
   hosts: readonly Trace[];
+  /** How sessions count in TLS reports. */
+  sessions: readonly SessionResult[];
   troubles: readonly unknown[];
 };
 
@@ -180,6 +183,7 @@ export async function startWorld(world: World) {
   const resolver = new FakeResolver(zoneTable(world.dns, addressOf), world.signed ?? ["example.org", "example.net"]);
   const pool = new ConnectionPool({ clock: systemClock });
   const hosts: Trace[] = [];
+  const sessions: SessionResult[] = [];
   const troubles: unknown[] = [];
   const context: DeliveryContext = {
     route: { resolver, routes: world.routes ?? [], port: PORT, self: name(world.self ?? "relay.test"), random: () => 0 },
@@ -199,6 +203,7 @@ export async function startWorld(world: World) {
     release: (session) => pool.release(session),
     content: world.content ?? once,
     onHost: (trace) => hosts.push(trace),
+    onSession: (result) => sessions.push(result),
     onTrouble: (error) => troubles.push(error),
   };
   return {
@@ -210,7 +215,7 @@ export async function startWorld(world: World) {
       const received = [...peers].flatMap(([peerName, peer]) =>
         peer.messages.map(({ inTls }) => `${peerName}:${inTls ? "tls" : "clear"}`),
       );
-      return { results, peers, received, asked: resolver.asked, hosts, troubles };
+      return { results, peers, received, asked: resolver.asked, hosts, sessions, troubles };
     },
     close: async (): Promise<void> => {
       await pool.close();
