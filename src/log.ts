@@ -32,6 +32,8 @@ export type AcceptedEvent = {
   /** How many; each has its own delivery events. */
   recipients: number;
   bytes: number;
+  /** RFC 8689: yes for REQUIRETLS, no for `TLS-Required: No`. */
+  tlsRequired?: "yes" | "no";
 };
 
 /** What a look-up was: the words of design.md §4. */
@@ -130,8 +132,11 @@ export type StartEvent = {
 
 export type StopEvent = { event: "stop"; because: "signal" | "failure"; reason?: string; seconds?: number };
 
-/** Something about the configuration that the operator should know: an exception that expired, a name that is not public. */
-export type ConfigEvent = { event: "config"; key: string; reason: string };
+/**
+ * Something about the configuration that the operator should know: an exception that expired, a name that is not public (`notice`, also when
+ * not given); `reloaded`: a change is in force now; `refused`: it is not, and everything stays as it was.
+ */
+export type ConfigEvent = { event: "config"; key: string; state?: "notice" | "reloaded" | "refused"; reason: string };
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogOptions = {
@@ -146,6 +151,8 @@ export type LogOptions = {
 
 export type Log = {
   event(event: LogEvent): void;
+  /** From now on. */
+  reconfigure(options: Pick<LogOptions, "level" | "recipients">): void;
   /** Resolves when all lines are written, or cannot be; to be awaited before the process ends. */
   flush(): Promise<void>;
 };
@@ -168,8 +175,13 @@ export function createLog(options: LogOptions): Log {
     },
     options.format === "json" ? target : textDestination(target),
   );
+  let { recipients } = options;
   return {
-    event: (event) => logger[levelOf(event)](options.recipients === "full" ? event : masked(event, options.recipients)),
+    event: (event) => logger[levelOf(event)](recipients === "full" ? event : masked(event, recipients)),
+    reconfigure: (changed) => {
+      logger.level = changed.level;
+      recipients = changed.recipients;
+    },
     flush,
   };
 }
@@ -197,7 +209,8 @@ export function levelOf(event: LogEvent): LogLevel {
     case "stop":
       return event.because === "failure" ? "error" : "info";
     case "config":
-      return "warn";
+      if (event.state === "refused") return "error";
+      return event.state === "reloaded" ? "info" : "warn";
     case "sts":
       if (event.state === "failed") return event.mode === "none" ? "info" : "warn";
       return event.state === "trouble" ? "error" : "info";

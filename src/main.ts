@@ -14,6 +14,9 @@ const terminal: Terminal = {
     process.on("SIGTERM", listener);
     process.on("SIGINT", listener);
   },
+  onReloadSignal: (listener) => {
+    process.on("SIGHUP", listener);
+  },
 };
 
 function readFile(path: string): ReturnType<Terminal["readFile"]> {

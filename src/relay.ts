@@ -1,15 +1,16 @@
 import type { Check } from "./admin/health.ts";
 import { createAdmin } from "./admin/server.ts";
 import type { Clock, Random } from "./clock.ts";
-import { endpointText, networkText } from "./config/address.ts";
 import type { Config } from "./config/schema.ts";
-import { bounceEvent, deliveryEvent, usageOf } from "./delivery/deliveryEvent.ts";
-import { DeliveryEngine, type DeliveryModuleEvent } from "./delivery/engine.ts";
+import type { DeliveryEngine } from "./delivery/engine.ts";
 import { type DomainName, name } from "./dns/name.ts";
 import type { Log } from "./log.ts";
 import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments, type Observations } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
+import { createEngine, engineSettings } from "./relay/delivery.ts";
+import { type Parts, textOf } from "./relay/parts.ts";
+import { openSubmission } from "./relay/submission.ts";
 import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
 import { type MtaSts, openMtaSts } from "./reporting/openMtaSts.ts";
 import { stsEvent } from "./reporting/stsEvent.ts";
@@ -17,25 +18,25 @@ import type { ReportEvent } from "./reporting/tlsrptSender.ts";
 import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
-import { messageIds } from "./spool/messageId.ts";
 import { openSqliteStore } from "./spool/sqliteStore.ts";
 import type { Store } from "./spool/store.ts";
-import { createListener, type Listener } from "./submission/listener.ts";
-import type { SubmissionEvent } from "./submission/submissionEvent.ts";
+import type { Listener } from "./submission/listener.ts";
 
 export type RelayOptions = { config: Config; clock: Clock; random: Random; log: Log };
 
 export type Relay = {
   /** Drains: takes no new mail, finishes open transactions, closes what is open. What is queued stays in the spool. */
   stop(): Promise<void>;
+  /** Takes over what of `config` concerns submission and delivery; connections stay open. What is refused changes nothing. */
+  reload(config: Config): Promise<ReloadResult>;
   /** Resolves when the relay can no longer do its work, and should end. */
   readonly failed: Promise<Error>;
 };
 
+export type ReloadResult = { kind: "reloaded" } | { kind: "refused"; key: string; reason: string };
+
 /** A client in the middle of a message gets this long at a stop. */
 const SUBMISSION_DRAIN_MILLISECONDS = 10_000;
-
-type Parts = { config: Config; clock: Clock; random: Random; log: Log; instruments: Instruments };
 
 /**
  * Builds the relay and starts it, inside out: what keeps mail before what brings it, and delivery before submission, so that nothing is taken
@@ -59,7 +60,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const reporting = openRelayReporting(parts, resolver, store);
     opened.push(() => reporting.stop());
     const engine = createEngine(parts, { resolver, store, mtaSts, reporting });
-    const listener = createSubmission(parts, store);
+    const submission = await openSubmission(parts, store);
+    const { listener } = submission;
     const admin = await createAdmin({
       listen: parts.config.admin.listen,
       metrics: createExposition(parts.instruments, () => observe(parts, store, listener, engine, resolver)),
@@ -72,8 +74,13 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     reporting.start();
     opened.push(() => engine.stop());
     await listener.start();
-    opened.push(() => listener.stop(SUBMISSION_DRAIN_MILLISECONDS));
-    return { stop: closeAll, failed: failure.promise };
+    opened.push(() => submission.stop(SUBMISSION_DRAIN_MILLISECONDS));
+    const reload = async (config: Config): Promise<ReloadResult> => {
+      const result = await submission.reload(config);
+      if (result.kind === "reloaded") engine.reconfigure(engineSettings(config));
+      return result;
+    };
+    return { stop: closeAll, reload, failed: failure.promise };
   } catch (error) {
     await closeAll();
     throw error;
@@ -142,106 +149,6 @@ function reportTlsReport(event: ReportEvent, { log, instruments }: Parts): void 
   log.event({ event: "tlsrpt", ...event });
 }
 
-type DeliveryNeeds = { resolver: OpenResolver; store: Store; mtaSts: MtaSts; reporting: TlsReporting };
-
-function createEngine(parts: Parts, { resolver: { resolver }, store, mtaSts, reporting }: DeliveryNeeds): DeliveryEngine {
-  const { config, clock, random } = parts;
-  const { timeouts, ...delivery } = config.delivery;
-  const { connectSeconds, commandSeconds } = timeouts;
-  return new DeliveryEngine({
-    settings: {
-      ...delivery,
-      hostname: name(config.hostname),
-      timeouts: { connectSeconds, ...(commandSeconds === undefined ? {} : { commandSeconds }) },
-    },
-    resolver,
-    stsPolicyFor: mtaSts.policyFor,
-    trustedRoots: mtaSts.trustedRoots,
-    store,
-    clock,
-    random,
-    newId: messageIds(clock, random),
-    onEvent: (event) => (event.kind === "session" ? reporting.record(event.result) : reportDelivery(event, parts)),
-  });
-}
-
-function reportDelivery(event: Exclude<DeliveryModuleEvent, { kind: "session" }>, { log, instruments, clock }: Parts): void {
-  switch (event.kind) {
-    case "attempted": {
-      const { work, result, seconds } = event;
-      const { outcome, trace } = result;
-      instruments.delivery(outcome.kind, trace.tls);
-      if (outcome.kind !== "deferred") instruments.queueWait(Math.max(0, clock.now() - work.envelope.acceptedAt) / 1000);
-      log.event(deliveryEvent(work, result, seconds));
-      return;
-    }
-    case "ended":
-      instruments.deliveryDuration(event.outcome, event.seconds);
-      return;
-    case "reused":
-      instruments.connectionReused();
-      return;
-    case "host":
-      instruments.daneOutcome(event.trace.dane, usageOf(event.trace));
-      return;
-    case "handshake":
-      instruments.tlsHandshake(event.protocol, event.group);
-      return;
-    case "notice":
-      log.event(bounceEvent(event.id, event.about, event.notice));
-      return;
-    case "trouble":
-      log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
-      return;
-    default:
-      event satisfies never;
-  }
-}
-
-function createSubmission(parts: Parts, store: Store): Listener {
-  const { config, clock, random } = parts;
-  const { submission } = config;
-  return createListener({
-    ...submission,
-    listen: submission.listen.map(endpointText),
-    trustedNetworks: submission.trustedNetworks.map(networkText),
-    hostname: config.hostname,
-    store,
-    clock,
-    random,
-    onEvent: (event) => reportSubmission(event, parts),
-  });
-}
-
-function reportSubmission(event: SubmissionEvent, { log, instruments }: Parts): void {
-  switch (event.kind) {
-    case "accepted": {
-      const { envelope, recipients, client } = event;
-      instruments.messageAccepted();
-      log.event({
-        event: "accepted",
-        id: envelope.id,
-        client,
-        sender: envelope.sender,
-        recipients: recipients.length,
-        bytes: envelope.size,
-      });
-      return;
-    }
-    case "rejected":
-      instruments.messageRejected(event.rejection.reason);
-      if (event.error !== undefined) log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
-      return;
-    case "connection":
-      return;
-    case "trouble":
-      log.event({ event: "queue", state: "unwritable", reason: event.text });
-      return;
-    default:
-      event satisfies never;
-  }
-}
-
 async function observe(
   parts: Parts,
   store: Store,
@@ -279,10 +186,6 @@ function dnssecCheck(state: ValidationState): Check {
   if (state.kind === "validating") return { name: "dnssec", status: "ok", text: `validating; ${state.source}: ${state.reason}` };
   const consequence = "mail to destinations that cannot be validated waits in the queue; none is sent unprotected";
   return { name: "dnssec", status: "degraded", text: `not validating; ${state.source}: ${state.reason}; ${consequence}` };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function nameOf(text: string | undefined): DomainName | undefined {

@@ -12,6 +12,8 @@ export type Terminal = {
   hostname: string;
   /** Called at every SIGTERM and SIGINT. */
   onStopSignal: (listener: () => void) => void;
+  /** Called at every SIGHUP. */
+  onReloadSignal: (listener: () => void) => void;
 };
 
 /** design.md §4: 0 done, 1 failed (or the command's own "no"), 2 usage or configuration, 3 undecidable now. */

@@ -8,6 +8,7 @@ import type { Relay } from "../relay.ts";
  *
  *   start --> running --signal--> draining --> 0
  *     |          |                   +-- second signal, failure --> 1
+ *     |          +-- SIGHUP: reloaded, and running on
  *     +----------+-- failure --> stopping, for a while --> 1
  */
 export type Lifetime = {
@@ -16,6 +17,9 @@ export type Lifetime = {
   started: StartEvent;
   /** Calls the listener at every signal that asks for the end. */
   onStopSignal: (listener: () => void) => void;
+  /** Calls the listener at every signal that asks for a reload; one that comes during the start has its effect after it. */
+  onReloadSignal: (listener: () => void) => void;
+  reload: (relay: Relay) => Promise<void>;
   clock: Clock;
   log: Log;
   /** How long a relay that has failed may take to stop; after a signal the drain takes its time, which whoever sent it bounds. */
@@ -29,6 +33,8 @@ export async function liveUntilEnd(lifetime: Lifetime): Promise<0 | 1> {
   const { log, clock } = lifetime;
   // Before the start: a signal that comes during it must not be lost.
   const signals = signalsOf(lifetime.onStopSignal);
+  const running = Promise.withResolvers<Relay>();
+  lifetime.onReloadSignal(() => void running.promise.then(lifetime.reload));
   const started = await lifetime.start().then(
     (relay) => ({ kind: "relay" as const, relay }),
     (error: unknown) => ({ kind: "failure" as const, reason: reasonOf(error) }),
@@ -39,6 +45,7 @@ export async function liveUntilEnd(lifetime: Lifetime): Promise<0 | 1> {
   }
   const { relay } = started;
   log.event(lifetime.started);
+  running.resolve(relay);
   const failed = relay.failed.then((error): End => ({ kind: "failure", reason: reasonOf(error) }));
   const end = await Promise.race([signals.first, failed]);
   const begun = clock.monotonic();

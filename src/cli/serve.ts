@@ -5,6 +5,7 @@ import { createLog, type StartEvent } from "../log.ts";
 import { type Command, type ExitStatus, readArguments, type Terminal, UsageError } from "./command.ts";
 import { complain, configurationOf } from "./configuration.ts";
 import { liveUntilEnd } from "./lifetime.ts";
+import { reloader } from "./reload.ts";
 import { VERSION } from "./version.ts";
 
 const PATIENCE_MILLISECONDS = 10_000;
@@ -13,7 +14,8 @@ const PATIENCE_MILLISECONDS = 10_000;
 export const serveCommand: Command = {
   name: "serve",
   synopsis: ["serve [--config FILE]"],
-  summary: "Runs the relay until SIGTERM or SIGINT, which lets open transactions finish; a second signal ends it at once.",
+  summary:
+    "Runs the relay until SIGTERM or SIGINT, which lets open transactions finish; a second signal ends it at once. SIGHUP reads the configuration again.",
   run: serve,
 };
 
@@ -36,6 +38,8 @@ async function serve(args: readonly string[], terminal: Terminal): Promise<ExitS
       },
       started: startEvent(config),
       onStopSignal: terminal.onStopSignal,
+      onReloadSignal: terminal.onReloadSignal,
+      reload: reloader({ load: () => configurationOf(values.config, terminal), inForce: loaded.inForce, log }),
       clock: systemClock,
       log,
       patienceMilliseconds: PATIENCE_MILLISECONDS,

@@ -112,7 +112,7 @@ function errorFrom({ key, where, problem }: GivenProblem): ConfigError {
 }
 
 /** The nested shape of the table. Every setting has a value of its own type here: its parser's, or undefined where that is its default. */
-function configOf(inForce: readonly InForce[]): Config {
+export function configOf(inForce: readonly InForce[]): Config {
   const root: Record<string, unknown> = {};
   for (const { key, value } of inForce) {
     const steps = key.split(".");

@@ -32,7 +32,7 @@ export type SessionSource = "pool-or-new" | "new";
 type Entry = { key: string; session: SmtpSession; openedAt: number; transactions: number; idleTimer?: NodeJS.Timeout };
 
 export class ConnectionPool {
-  readonly #options: Required<PoolOptions>;
+  #options: Required<PoolOptions>;
   /** Busy and idle entries; `#idle` in the order in which they became idle. */
   readonly #entries = new Map<SmtpSession, Entry>();
   readonly #idle = new Set<Entry>();
@@ -45,6 +45,12 @@ export class ConnectionPool {
 
   constructor(options: PoolOptions) {
     this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /** From now on; more than that may be open until they are given back. */
+  limit(limits: { maxConnections: number; maxConnectionsPerKey: number }): void {
+    this.#options = { ...this.#options, ...limits };
+    this.#wakeWaiters();
   }
 
   /** Connections that are open or being opened. */
@@ -84,10 +90,11 @@ export class ConnectionPool {
     const entry = this.#entries.get(session);
     if (entry === undefined || this.#idle.has(entry)) throw new Error("a session was released that was not acquired");
     entry.transactions += 1;
-    const { clock, idleSeconds, maxTransactionsPerConnection, maxAgeSeconds } = this.#options;
+    const { clock, idleSeconds, maxTransactionsPerConnection, maxAgeSeconds, maxConnections } = this.#options;
     const ageSeconds = (clock.monotonic() - entry.openedAt) / 1000;
     const spent = entry.transactions >= maxTransactionsPerConnection || ageSeconds >= maxAgeSeconds;
-    if (session.state !== "idle" || spent || this.#closed === "yes") {
+    const surplus = this.#total > maxConnections;
+    if (session.state !== "idle" || spent || surplus || this.#closed === "yes") {
       this.#retire(entry);
       return;
     }

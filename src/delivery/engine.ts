@@ -4,7 +4,6 @@ import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
 import type { Outcome } from "../policy/disposition.ts";
 import type { RetrySettings } from "../policy/retrySchedule.ts";
-import type { TlsDemand, TlsLevel } from "../policy/tlsPolicy.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import type { MessageId, NewMessage, Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
@@ -16,21 +15,17 @@ import { type ConnectionRequest, type ConnectionResult, type DialogueTimeouts, o
 import { ConnectionPool } from "./connectionPool.ts";
 import type { DeliveryContext } from "./context.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
-import { bestMatch, type RouteSetting } from "./route.ts";
+import type { RouteSetting } from "./route.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type Notice, settlementOf } from "./settlement.ts";
 import type { StsPolicyFor } from "./stsOutcome.ts";
+import { demandOf, exceptionsOf, type TlsPolicySettings } from "./tlsPolicies.ts";
 
-/** One entry of `delivery.tlsPolicies`; `expiresAt` in milliseconds since the epoch. */
-export type TlsPolicySetting = { domain: string; level: TlsLevel; expiresAt?: number };
-
-export type DeliverySettings = {
+export type DeliverySettings = TlsPolicySettings & {
   hostname: DomainName;
   port: number;
   insecureMx: InsecureMxPolicy;
   allowLoopback: boolean;
-  tlsPolicies: readonly TlsPolicySetting[];
-  tlsRequiredNo: "honour" | "ignore";
   routes: readonly RouteSetting[];
   sourceAddresses: readonly string[];
   timeouts: DialogueTimeouts;
@@ -80,11 +75,15 @@ export class DeliveryEngine {
   readonly #options: DeliveryOptions;
   readonly #pool: ConnectionPool;
   readonly #scheduler: Scheduler;
-  readonly #context: DeliveryContext;
+  /** Which record authenticated a session of the pool, whatever was configured since. */
+  readonly #matches: DeliveryContext["session"]["matches"] = new WeakMap();
+  #settings: DeliverySettings;
+  #context: DeliveryContext;
 
   constructor(options: DeliveryOptions) {
     const { settings, store, clock } = options;
     this.#options = options;
+    this.#settings = settings;
     const { maxConnections, maxConnectionsPerDestination } = settings;
     this.#pool = new ConnectionPool({ clock, maxConnections, maxConnectionsPerKey: maxConnectionsPerDestination });
     this.#context = this.#contextOf(settings);
@@ -102,6 +101,15 @@ export class DeliveryEngine {
     this.#scheduler.start();
   }
 
+  /** For attempts that begin from now on; those that run, and open connections, stay as they are. */
+  reconfigure(settings: DeliverySettings): void {
+    const { maxConnections, maxConnectionsPerDestination } = settings;
+    this.#settings = settings;
+    this.#context = this.#contextOf(settings);
+    this.#pool.limit({ maxConnections, maxConnectionsPerKey: maxConnectionsPerDestination });
+    this.#scheduler.limit({ maxConnections, maxConnectionsPerDestination });
+  }
+
   /** Open transactions end and are recorded; then idle connections are closed politely. */
   async stop(): Promise<void> {
     await this.#scheduler.stop();
@@ -115,11 +123,12 @@ export class DeliveryEngine {
   /** `delivery.tlsPolicies` in force now that relax what DANE demands. */
   activeExceptions(): number {
     const now = this.#options.clock.now();
-    return this.#options.settings.tlsPolicies.filter((policy) => policy.expiresAt !== undefined && policy.expiresAt > now).length;
+    return exceptionsOf(this.#settings.tlsPolicies).filter(({ expiresAt }) => expiresAt > now).length;
   }
 
   async #run(work: Work): Promise<void> {
-    const { clock, random, settings, store, onEvent } = this.#options;
+    const { clock, random, store, onEvent } = this.#options;
+    const settings = this.#settings;
     const began = clock.monotonic();
     const outcomes = await attempt(work, this.#context);
     const seconds = (clock.monotonic() - began) / 1000;
@@ -148,7 +157,8 @@ export class DeliveryEngine {
       this.#options.onEvent({ kind: "trouble", error });
       return Buffer.alloc(0);
     });
-    const { settings, newId } = this.#options;
+    const { newId } = this.#options;
+    const settings = this.#settings;
     const composed: { notice: Notice; dsn: { message: NewMessage; content: Buffer } }[] = [];
     for (const notice of notices) {
       const dsn = await buildDsn({
@@ -181,23 +191,6 @@ export class DeliveryEngine {
     return work.content === undefined ? this.#options.store.content(work.envelope.id) : once(work.content);
   }
 
-  #demandOf(work: Work): TlsDemand {
-    const { settings, clock } = this.#options;
-    const now = clock.now();
-    // RFC 7672 §6: what the operator wrote for this domain; an exception that has expired is none.
-    const inForce = settings.tlsPolicies.filter((policy) => policy.expiresAt === undefined || policy.expiresAt > now);
-    const policy = bestMatch(work.destination, inForce);
-    const { requireTls, tlsRequiredNo, purpose } = work.envelope;
-    // RFC 8460 §3: a report is delivered despite any failure of TLS; it may be about just that.
-    if (purpose === "tls-report") return { level: "may", levelFrom: "operator", messageTls: "unspecified" };
-    const unrequired = tlsRequiredNo && settings.tlsRequiredNo === "honour";
-    return {
-      level: policy?.level ?? "dane",
-      levelFrom: policy === undefined ? "default" : "operator",
-      messageTls: requireTls ? "required" : unrequired ? "not-required" : "unspecified",
-    };
-  }
-
   async #open(request: ConnectionRequest): Promise<ConnectionResult> {
     const result = await openConnection(request);
     if (result.kind === "ready" && result.session.security.kind === "tls") {
@@ -215,14 +208,14 @@ export class DeliveryEngine {
       resolver,
       allowLoopback: settings.allowLoopback,
       insecureMx: settings.insecureMx,
-      demandOf: (work) => this.#demandOf(work),
+      demandOf: (work) => demandOf(work, settings, clock.now()),
       ...(stsPolicyFor === undefined ? {} : { stsPolicyFor }),
       request: { hostname: displayName(settings.hostname), timeouts: settings.timeouts },
       localAddressFor: (remote) => settings.sourceAddresses.find((address) => isIPv6(address) === isIPv6(remote)),
       session: {
         now: () => clock.now(),
         ...(trustedRoots === undefined ? {} : { trustedRoots }),
-        matches: new WeakMap(),
+        matches: this.#matches,
         connect: async (key, request, source) => {
           const result = await this.#pool.acquire(key, source, () => this.#open(request));
           if (result.kind === "ready" && result.reused === "yes") onEvent({ kind: "reused" });

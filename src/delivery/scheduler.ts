@@ -31,7 +31,7 @@ const MIN_POLL_MILLISECONDS = 10;
 const STORE_FAILURE_MILLISECONDS = 5_000;
 
 export class Scheduler {
-  readonly #options: SchedulerOptions;
+  #options: SchedulerOptions;
   readonly #running = new Map<string, number>();
   #total = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -58,6 +58,12 @@ export class Scheduler {
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
+  }
+
+  /** From now on; what runs beyond it goes on. */
+  limit(limits: Pick<SchedulerOptions, "maxConnections" | "maxConnectionsPerDestination">): void {
+    this.#options = { ...this.#options, ...limits };
+    if (this.#state === "running") this.#wake();
   }
 
   get active(): number {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { liveUntilEnd } from "../../../src/cli/lifetime.ts";
 import type { LogEvent, StartEvent } from "../../../src/log.ts";
+import type { Relay } from "../../../src/relay.ts";
 
 const STARTED: StartEvent = { event: "start", version: "0", hostname: "h", listen: [], admin: "", spool: "", resolver: "auto" };
 
@@ -14,8 +15,11 @@ function scene() {
   const events: LogEvent[] = [];
   let signal = (): void => assert.fail("nobody listens to signals");
   let stops = 0;
-  const relay = {
+  let hangup = (): void => assert.fail("nobody listens to SIGHUP");
+  const reloaded: Relay[] = [];
+  const relay: Relay = {
     failed: failed.promise,
+    reload: () => Promise.resolve({ kind: "reloaded" }),
     stop: () => {
       stops += 1;
       stopCalled.resolve();
@@ -28,13 +32,41 @@ function scene() {
     onStopSignal: (listener) => {
       signal = listener;
     },
+    onReloadSignal: (listener) => {
+      hangup = listener;
+    },
+    reload: (of) => Promise.resolve(void reloaded.push(of)),
     clock: { now: () => 0, monotonic: () => 0 },
-    log: { event: (event) => events.push(event), flush: () => Promise.resolve() },
+    log: { event: (event) => events.push(event), reconfigure: () => undefined, flush: () => Promise.resolve() },
     patienceMilliseconds: 1,
   });
   const stopEvent = () => events.filter((event) => event.event === "stop");
-  return { started, failed, drained, stopCalled, status, signal: () => signal(), stopEvent, events, stops: () => stops };
+  return {
+    started,
+    failed,
+    drained,
+    stopCalled,
+    status,
+    signal: () => signal(),
+    stopEvent,
+    events,
+    stops: () => stops,
+    hangup: () => hangup(),
+    relay,
+    reloaded,
+  };
 }
+
+test("SIGHUP reloads the relay that runs; one that comes during the start does so after it", async () => {
+  const { started, drained, stopCalled, status, signal, hangup, relay, reloaded } = scene();
+  hangup();
+  started.resolve();
+  signal();
+  await stopCalled.promise;
+  assert.deepEqual(reloaded, [relay]);
+  drained.resolve();
+  assert.equal(await status, 0);
+});
 
 test("a signal drains, and the status is 0", async () => {
   const { started, drained, stopCalled, status, signal, events } = scene();

@@ -1,0 +1,72 @@
+import type { Config } from "../config/schema.ts";
+import { bounceEvent, deliveryEvent, usageOf } from "../delivery/deliveryEvent.ts";
+import { DeliveryEngine, type DeliveryModuleEvent, type DeliverySettings } from "../delivery/engine.ts";
+import { name } from "../dns/name.ts";
+import type { MtaSts } from "../reporting/openMtaSts.ts";
+import type { OpenResolver } from "../resolver/openResolver.ts";
+import { messageIds } from "../spool/messageId.ts";
+import type { Store } from "../spool/store.ts";
+import { type Parts, textOf } from "./parts.ts";
+import type { TlsReporting } from "./tlsReporting.ts";
+
+export type DeliveryNeeds = { resolver: OpenResolver; store: Store; mtaSts: MtaSts; reporting: TlsReporting };
+
+/** Delivery as the configuration wants it, its events as log lines and metrics. */
+export function createEngine(parts: Parts, { resolver: { resolver }, store, mtaSts, reporting }: DeliveryNeeds): DeliveryEngine {
+  const { config, clock, random } = parts;
+  return new DeliveryEngine({
+    settings: engineSettings(config),
+    resolver,
+    stsPolicyFor: mtaSts.policyFor,
+    trustedRoots: mtaSts.trustedRoots,
+    store,
+    clock,
+    random,
+    newId: messageIds(clock, random),
+    onEvent: (event) => (event.kind === "session" ? reporting.record(event.result) : reportDelivery(event, parts)),
+  });
+}
+
+/** What a reload may change is in here as a whole. */
+export function engineSettings(config: Config): DeliverySettings {
+  const { timeouts, ...delivery } = config.delivery;
+  const { connectSeconds, commandSeconds } = timeouts;
+  return {
+    ...delivery,
+    hostname: name(config.hostname),
+    timeouts: { connectSeconds, ...(commandSeconds === undefined ? {} : { commandSeconds }) },
+  };
+}
+
+function reportDelivery(event: Exclude<DeliveryModuleEvent, { kind: "session" }>, { log, instruments, clock }: Parts): void {
+  switch (event.kind) {
+    case "attempted": {
+      const { work, result, seconds } = event;
+      const { outcome, trace } = result;
+      instruments.delivery(outcome.kind, trace.tls);
+      if (outcome.kind !== "deferred") instruments.queueWait(Math.max(0, clock.now() - work.envelope.acceptedAt) / 1000);
+      log.event(deliveryEvent(work, result, seconds));
+      return;
+    }
+    case "ended":
+      instruments.deliveryDuration(event.outcome, event.seconds);
+      return;
+    case "reused":
+      instruments.connectionReused();
+      return;
+    case "host":
+      instruments.daneOutcome(event.trace.dane, usageOf(event.trace));
+      return;
+    case "handshake":
+      instruments.tlsHandshake(event.protocol, event.group);
+      return;
+    case "notice":
+      log.event(bounceEvent(event.id, event.about, event.notice));
+      return;
+    case "trouble":
+      log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
+      return;
+    default:
+      event satisfies never;
+  }
+}

@@ -1,0 +1,113 @@
+import { endpointText, networkText } from "../config/address.ts";
+import type { Config } from "../config/schema.ts";
+import type { Store } from "../spool/store.ts";
+import { CertificateWatch } from "../submission/certificateWatch.ts";
+import { createListener, type Listener, type SubmissionLimits } from "../submission/listener.ts";
+import { type CertificateFiles, readCertificate } from "../submission/serverCertificate.ts";
+import type { SubmissionEvent } from "../submission/submissionEvent.ts";
+import { type Parts, textOf } from "./parts.ts";
+
+/** Submission as the configuration wants it, its events as log lines and metrics, and what of it changes without a restart. */
+export type Submission = {
+  listener: Listener;
+  /** Another configuration; what is wrong with its certificate, if anything, and then nothing changes. */
+  reload(config: Config): Promise<{ kind: "reloaded" } | { kind: "refused"; key: string; reason: string }>;
+  stop(deadlineMilliseconds: number): Promise<void>;
+};
+
+const CERTIFICATE_KEY = "submission.tls.certificateFile";
+
+/** Not listening yet. Rejects when the certificate cannot be used. */
+export async function openSubmission(parts: Parts, store: Store): Promise<Submission> {
+  const { config, clock, random, log } = parts;
+  const { listen, tls } = config.submission;
+  const files = certificateFiles(config);
+  const reading = files === undefined ? undefined : await readCertificate(files);
+  if (reading?.kind === "unusable") throw new Error(`${CERTIFICATE_KEY}: ${reading.reason}`);
+  const listener = createListener({
+    ...limitsOf(config),
+    listen: listen.map(endpointText),
+    implicitTlsListen: tls.listen.map(endpointText),
+    ...(reading === undefined ? {} : { certificate: reading.certificate }),
+    hostname: config.hostname,
+    store,
+    clock,
+    random,
+    onEvent: (event) => reportSubmission(event, parts),
+  });
+  const tell = (reason: string): void => log.event({ event: "config", key: CERTIFICATE_KEY, reason });
+  const watch =
+    files === undefined || reading === undefined
+      ? undefined
+      : new CertificateWatch({
+          files,
+          current: reading.certificate,
+          onRenewed: (certificate) => {
+            listener.present(certificate);
+            log.event({
+              event: "config",
+              key: CERTIFICATE_KEY,
+              state: "reloaded",
+              reason: "the certificate of submission is renewed",
+            });
+          },
+          onTrouble: (reason) => tell(`the certificate in use stays, since the one in its files cannot be used: ${reason}`),
+        });
+  return {
+    listener,
+    reload: async (changed) => {
+      const named = certificateFiles(changed);
+      if (named !== undefined && watch !== undefined) {
+        const found = await readCertificate(named);
+        if (found.kind === "unusable") return { kind: "refused", key: CERTIFICATE_KEY, reason: found.reason };
+        await watch.check(named);
+      }
+      listener.limit(limitsOf(changed));
+      return { kind: "reloaded" };
+    },
+    stop: (deadlineMilliseconds) => {
+      watch?.stop();
+      return listener.stop(deadlineMilliseconds);
+    },
+  };
+}
+
+function certificateFiles({ submission: { tls } }: Config): CertificateFiles | undefined {
+  const { certificateFile, keyFile } = tls;
+  return certificateFile === undefined || keyFile === undefined ? undefined : { certificateFile, keyFile };
+}
+
+function limitsOf({ submission }: Config): SubmissionLimits {
+  const { maxMessageBytes, maxRecipients, maxConnections } = submission;
+  return { trustedNetworks: submission.trustedNetworks.map(networkText), maxMessageBytes, maxRecipients, maxConnections };
+}
+
+function reportSubmission(event: SubmissionEvent, { log, instruments }: Parts): void {
+  switch (event.kind) {
+    case "accepted": {
+      const { envelope, recipients, client } = event;
+      instruments.messageAccepted();
+      log.event({
+        event: "accepted",
+        id: envelope.id,
+        client,
+        sender: envelope.sender,
+        recipients: recipients.length,
+        bytes: envelope.size,
+        ...(envelope.requireTls ? { tlsRequired: "yes" } : envelope.tlsRequiredNo ? { tlsRequired: "no" } : {}),
+      });
+      return;
+    }
+    case "rejected":
+      instruments.messageRejected(event.rejection.reason);
+      if (event.error !== undefined) log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
+      return;
+    case "connection":
+      return;
+    case "trouble":
+      log.event({ event: "queue", state: "unwritable", reason: event.text });
+      return;
+    default:
+      event satisfies never;
+  }
+}
