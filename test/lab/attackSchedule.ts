@@ -1,6 +1,6 @@
 import { ENDPOINT_NAMES } from "./attackEndpoints.ts";
 import type { WireAttack } from "./attacker.ts";
-import { TARGETS, type Target } from "./attackTargets.ts";
+import { NEIGHBOURS, TARGETS, type Target } from "./attackTargets.ts";
 import { LIES } from "./lies.ts";
 
 /** Random attacks from a seed: the same seed gives the same schedules, whatever came of others. */
@@ -61,6 +61,8 @@ const FALSE_START = "220 2.0.0 ready\r\n";
 /** Answers to everything that a client may say next, as if it had said it. */
 const WHOLE_DIALOGUE =
   "250-mx\r\n250-PIPELINING\r\n250-REQUIRETLS\r\n250 8BITMIME\r\n250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go\r\n250 2.0.0 queued\r\n";
+/** The same up to the content: whatever the receiver then says is taken for its reply to that. */
+const DIALOGUE_UP_TO_CONTENT = WHOLE_DIALOGUE.replace(/250 2\.0\.0 queued\r\n$/, "");
 const INJECTED = [
   "250 2.0.0 queued\r\n",
   "250-mx\r\n250 8BITMIME\r\n",
@@ -86,8 +88,9 @@ function wireAttack(dice: Dice): WireAttack {
     () => ({ kind: "strip", as: pick(["gone", "XXXXXXXX"] as const, dice) }),
     () => ({ kind: "answer-starttls", reply: pick([...CLEAR_REPLIES, FALSE_START, FALSE_START + WHOLE_DIALOGUE], dice) }),
     () => ({ kind: "inject", toward, before: dice(8), octets: pick(INJECTED, dice) }),
-    () => ({ kind: "inject-behind-220", octets: pick([WHOLE_DIALOGUE, ...INJECTED], dice) }),
-    () => ({ kind: "inject-behind-220", octets: WHOLE_DIALOGUE }),
+    () => ({ kind: "inject-behind-220", octets: pick(INJECTED, dice) }),
+    () => ({ kind: "inject-behind-220", octets: pick([WHOLE_DIALOGUE, DIALOGUE_UP_TO_CONTENT], dice) }),
+    () => ({ kind: "inject-behind-220", octets: DIALOGUE_UP_TO_CONTENT }),
     () => ({ kind: "flip", toward, at }),
     () => ({ kind: "cut", toward, at, how: pick(["end", "reset"] as const, dice) }),
     () => (dice(4) === 0 ? { kind: "stall", toward, at } : { kind: "idle" }),
@@ -106,16 +109,18 @@ function dnsAttack(dice: Dice): DnsAttack {
   return chosen === 8 ? { kind: "forge-unsigned-mx" } : { kind: "replay", percent: pick([100, 30, 10], dice) };
 }
 
-function stepOf(dice: Dice): Step {
+function stepOf(among: readonly Target[], dice: Dice): Step {
   const wire: [WireAttack, ...WireAttack[]] = [wireAttack(dice)];
   while (dice(2) === 0) wire.push(wireAttack(dice));
-  const targets = Array.from({ length: 1 + dice(MAX_TARGETS) }, () => pick(TARGETS, dice));
-  return { dns: dnsAttack(dice), wire, targets, receivers: dice(6) === 0 ? "refuse" : "accept" };
+  const targets = Array.from({ length: 1 + dice(MAX_TARGETS) }, () => pick(among, dice));
+  return { dns: dnsAttack(dice), wire, targets, receivers: dice(4) === 0 ? "refuse" : "accept" };
 }
 
 export function scheduleOf(seed: number, number: number): Schedule {
   const dice = diceOf(Math.imul(seed, 1_000_003) + number);
-  return { number, steps: Array.from({ length: 1 + dice(MAX_STEPS) }, () => stepOf(dice)) };
+  // What is mixed up between policies shows where one host serves several.
+  const among = dice(4) === 0 ? pick(NEIGHBOURS, dice) : TARGETS;
+  return { number, steps: Array.from({ length: 1 + dice(MAX_STEPS) }, () => stepOf(among, dice)) };
 }
 
 /** The same messages while nobody attacks. */

@@ -14,6 +14,8 @@ export type Target = {
   level?: TlsLevel;
   /** The message is sent with REQUIRETLS (RFC 8689). */
   requireTls?: "yes";
+  /** The domain has an MTA-STS policy in force that names its hosts (RFC 8461). */
+  sts?: "enforce";
   /** Hosts that may hold its mail. */
   hosts: readonly string[];
 };
@@ -37,19 +39,35 @@ export const TARGETS: readonly Target[] = [
   { name: "level may, on a host with TLSA", domain: "may.lab", promise: "opportunistic", level: "may", hosts: ["mx.ee.lab"] },
   { name: "2 1 1, the certificate names the domain", domain: "named.lab", promise: "authenticate", hosts: ["mx.shared.lab"] },
   { name: "2 1 1, the same host, whose certificate names another domain", domain: "unnamed.lab", promise: "never", hosts: [] },
+  { name: "MTA-STS enforce, no TLSA", domain: "sts.lab", promise: "authenticate", sts: "enforce", hosts: ["mx.sts.lab"] },
+  {
+    name: "MTA-STS enforce, nothing signed",
+    domain: "sts-unsigned.lab",
+    promise: "authenticate",
+    sts: "enforce",
+    hosts: ["mx.sts-unsigned.lab"],
+  },
   { name: "REQUIRETLS, 3 1 1", domain: "ee.lab", promise: "authenticate", requireTls: "yes", hosts: ["mx.ee.lab"] },
   { name: "REQUIRETLS, no TLSA", domain: "opportunistic.lab", promise: "never", requireTls: "yes", hosts: [] },
 ];
+
+/** Targets whose MX records lead to the same host. */
+export const NEIGHBOURS: readonly (readonly Target[])[] = [
+  ["ee.lab", "may.lab"],
+  ["named.lab", "unnamed.lab"],
+  ["half.lab", "only-half.lab"],
+  ["opportunistic.lab"],
+].map((domains) => TARGETS.filter(({ domain }) => domains.includes(domain)));
 
 /** Where forged DNS wants the mail; a signed domain of the attacker's own, with TLSA for the attacker's key. */
 export const TRAP = "mx.trap.lab";
 /** Domains whose answers the forger would have to sign to be believed. */
 export const SIGNED_DOMAINS: readonly string[] = [
   ...["ee.lab", "ta.lab", "two.lab", "only.lab", "only-none.lab", "unusable.lab", "ordered.lab", "opportunistic.lab", "may.lab"],
-  ...["named.lab", "unnamed.lab", "shared.lab", "half-host.lab"],
+  ...["named.lab", "unnamed.lab", "shared.lab", "half-host.lab", "sts.lab"],
 ];
-/** Whoever forges their MX records names the host, and DANE authenticates that one (RFC 7672 §2.2.1). */
-export const UNSIGNED_DOMAINS: readonly string[] = ["half.lab", "only-half.lab"];
+/** Whoever forges their MX records names the host. DANE then authenticates that one (RFC 7672 §2.2.1), MTA-STS refuses it. */
+export const UNSIGNED_DOMAINS: readonly string[] = ["half.lab", "only-half.lab", "sts-unsigned.lab"];
 
 /** Rows of this table are not judged by what the relay says. */
 const UNJUDGED = authenticated("");
@@ -84,6 +102,8 @@ export const ATTACKED_ROWS: readonly Scenario[] = [
     records: ["named.lab MX 10 mx.shared.lab."],
   }),
   row("unnamed.lab", { records: ["unnamed.lab MX 10 mx.shared.lab."] }),
+  row("sts.lab", { hosts: [host("mx.sts.lab", [])] }),
+  row("sts-unsigned.lab", { zone: { signing: "unsigned" }, hosts: [host("mx.sts-unsigned.lab", [])] }),
   row("trap.lab", { hosts: [host(TRAP, EE)] }),
   // The lab's Postfix needs something to listen for.
   row("bystander.lab", { hosts: [{ name: "mx.bystander.lab", server: "postfix" }] }),

@@ -15,6 +15,8 @@ export type RelaySettings = {
   /** For one look-up; the product's default is long enough for a machine that is busy with something else. */
   lookupSeconds?: number;
   mode?: "forward" | "recursive" | "auto";
+  /** Further settings of `delivery`, in place of the lab's. */
+  delivery?: Readonly<Record<string, unknown>>;
 };
 
 export function relayConfiguration(settings: RelaySettings): object {
@@ -34,6 +36,7 @@ export function relayConfiguration(settings: RelaySettings): object {
       allowLoopback: true,
       retry: { initialSeconds: settings.retryInitialSeconds ?? 300 },
       timeouts: { connectSeconds: 5, commandSeconds: 10 },
+      ...settings.delivery,
     },
     ...(settings.caFile === undefined ? {} : { mtaSts: { caFile: settings.caFile } }),
   };
