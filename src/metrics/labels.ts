@@ -67,11 +67,20 @@ const TLS_WORD = new RegExp(`^!?(?:${WANTED.join("|")})(?::(?:${GOT.join("|")})|
 
 /** What operators alert on, so that these series exist, at zero, before the first such delivery. */
 export const EXPECTED_DELIVERIES = [
-  ...["dane", "dane-only", "dane:halfdane", "dane:encrypt", "encrypt", "may:encrypt", "may:none", "none"].map((tls) => ({
+  ...["dane", "dane-only", "dane:halfdane", "dane:encrypt", "sts", "encrypt", "may:encrypt", "may:none", "none"].map((tls) => ({
     outcome: "delivered",
     tls,
   })),
-  ...["!dane:nocertmatch", "!dane:nostarttls", "!dane:notls", "!dane?", "dane:noconnect"].map((tls) => ({
+  ...[
+    "!dane:nocertmatch",
+    "!dane:nostarttls",
+    "!dane:notls",
+    "!dane?",
+    "dane:noconnect",
+    "!sts:nocertmatch",
+    "!sts:nostarttls",
+    "!sts:noconnect",
+  ].map((tls) => ({
     outcome: "deferred",
     tls,
   })),
