@@ -7,16 +7,19 @@ import { cacheMemory } from "./cacheMemory.ts";
 import { startDaneWorld } from "./daneWorld.ts";
 import { benchDnssec } from "./dnssec.ts";
 import { endToEnd, type Place, type Scenario } from "./endToEnd.ts";
+import { benchHostile } from "./hostile.ts";
 import { machineLines } from "./machine.ts";
 
 /**
- * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`, `npm run bench -- dnssec [--rounds N --domains N]`: as root (Postfix, ports below 1024), with the Debian packages of
+ * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`, `npm run bench -- dnssec [--rounds N --domains N]`,
+ * `npm run bench -- hostile [--lookups N]`: as root (Postfix, ports below 1024), with the Debian packages of
  * the tests. What it starts ends with it, whatever ends it; it uses loopback addresses only.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     domains: { type: "string", default: "250" },
+    lookups: { type: "string", default: "40" },
     rounds: { type: "string", default: "5" },
     messages: { type: "string", default: "5000" },
     bytes: { type: "string", default: "4096" },
@@ -39,7 +42,11 @@ async function delivery(place: Place): Promise<void> {
   if (values.only !== "plain") await dane(place);
 }
 
-const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec };
+async function hostile(place: Place): Promise<void> {
+  print(await benchHostile(Number(values.lookups), place));
+}
+
+const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec, hostile };
 
 async function plain(place: Place): Promise<void> {
   for (const clients of CLIENTS) {
