@@ -11,7 +11,7 @@ export const MTA_STS_SETTINGS = {
   caFile: optionalSetting(
     path,
     "the CAs that come with Node.js",
-    "CA certificates (PEM) by which policy hosts and, under a policy, MX hosts are authenticated.",
+    "CA certificates (PEM) by which policy hosts, hosts that TLS reports are posted to and, under a policy, MX hosts are authenticated.",
     "/etc/ssl/certs/ca-certificates.crt",
   ),
 };

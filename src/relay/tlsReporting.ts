@@ -48,7 +48,7 @@ export function openTlsReporting(parts: TlsReportingParts): TlsReporting {
     counts,
     resolver,
     spool: store,
-    post: createReportPost({ resolver, roots: getCACertificates("default"), allowLoopback: config.delivery.allowLoopback }),
+    post: createReportPost({ resolver, roots: trustedRoots(config), allowLoopback: config.delivery.allowLoopback }),
     ...(dkim === undefined ? {} : { dkim }),
     clock,
     random,
@@ -88,6 +88,11 @@ export function countedOn(config: Config, now: number): readonly DomainAggregate
 
 function fileOf({ spool }: Config): string {
   return join(spool.directory, FILE);
+}
+
+/** The CAs of policy hosts are those of the hosts that reports are posted to. */
+function trustedRoots({ mtaSts: { caFile } }: Config): readonly string[] {
+  return caFile === undefined ? getCACertificates("default") : [readFileSync(caFile, "utf8")];
 }
 
 function signingKey({ dkim: { domain, selector, keyFile } }: Config): DkimKey | undefined {

@@ -39,6 +39,8 @@ export type TlsrptSenderOptions = {
   onEvent: (event: ReportEvent) => void;
   /** Our own fault: a bug, or a file that cannot be written. */
   onTrouble: (error: unknown) => void;
+  /** Between two looks at what is due. */
+  lookMilliseconds?: number;
 };
 
 /** RFC 8460 §4.1: a random delay of up to four hours after the end of the day. */
@@ -83,7 +85,7 @@ export class TlsrptSender {
       this.#round = this.#send()
         .catch(this.#options.onTrouble)
         .then(() => {
-          if (!this.#stopping.signal.aborted) this.#schedule(LOOK_MILLISECONDS);
+          if (!this.#stopping.signal.aborted) this.#schedule(this.#options.lookMilliseconds ?? LOOK_MILLISECONDS);
         });
     }, milliseconds);
     this.#timer.unref();
