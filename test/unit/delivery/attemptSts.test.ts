@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { Tlsa } from "../../../src/dane/tlsa.ts";
+import { poolKey } from "../../../src/delivery/hostSession.ts";
+import { name } from "../../../src/dns/name.ts";
+import type { StsAuthenticate, UsableDemand } from "../../../src/policy/stsPolicy.ts";
+import type { DaneAuthenticate } from "../../../src/policy/tlsPolicy.ts";
 import { dns, INSECURE_HOST, INSECURE_MX, MX1, MX2, rows, TLSA1 } from "./attemptRows.ts";
 import { PORT, playOnce, type Receiver, startWorld, type World } from "./deliveryWorld.ts";
 
@@ -10,7 +15,7 @@ const ENFORCE_BOTH = { "example.org": "enforce *.example.org" };
 const ENFORCE_OTHER = { "example.org": "enforce mail.example.org *.mx1.example.org" };
 const TESTING = { "example.org": "testing mx1.example.org" };
 
-const pkix = (name: string): Receiver => ({ names: [name] });
+const pkix = (subject: string): Receiver => ({ names: [subject] });
 const VALID = { mx1: pkix("mx1.example.org") };
 const WILDCARD = { mx1: pkix("*.example.org") };
 const WRONG_NAME = { mx1: pkix("mx2.example.org") };
@@ -379,6 +384,46 @@ test("a session that was opened under one demand serves no other: enforce after 
   } finally {
     await world.close();
   }
+});
+
+test("sessions are shared only under the same policy, name and TLSA set", () => {
+  const TLSA = { usage: 2, selector: 1, matchingType: 1, data: Buffer.alloc(32) };
+  const identifier = name("mx1.example.org");
+  const dane = (...records: readonly [Tlsa, ...Tlsa[]]): DaneAuthenticate => {
+    return { kind: "authenticate", mx: "insecure", base: identifier, records, identifiers: [identifier] };
+  };
+  const byPkix: StsAuthenticate = {
+    kind: "authenticateByPkix",
+    wanted: "sts",
+    got: "sts",
+    success: "insecure",
+    identifier,
+    domain: name("example.org"),
+  };
+  const demands: readonly UsableDemand[] = [
+    byPkix,
+    { ...byPkix, identifier: name("mx2.example.org") },
+    { ...byPkix, dane: dane(TLSA) },
+    { ...byPkix, dane: dane({ ...TLSA, data: Buffer.alloc(32, 1) }) },
+    { ...byPkix, dane: dane(TLSA, { ...TLSA, data: Buffer.alloc(32, 1) }) },
+    { kind: "authenticate", wanted: "dane", got: "halfdane", success: "halfdane", policy: dane(TLSA) },
+  ];
+  const keys = demands.map((tls) =>
+    poolKey(
+      {
+        host: "mx1.example.org",
+        address: "192.0.2.1",
+        tls,
+        sts: { kind: "none" },
+        policies: { dane: { kind: "notApplicable", because: "exempt" }, sts: undefined, nextHop: undefined },
+        unmet: "deferred",
+        dnssec: { mx: "insecure", address: "secure", tlsa: "secure" },
+        request: { hostname: "relay.test", port: 25, implicitTls: false, timeouts: { connectSeconds: 1 } },
+      },
+      "authenticate",
+    ),
+  );
+  assert.equal(new Set(keys).size, keys.length, keys.join("\n"));
 });
 
 test("a session that PKIX authenticated is used again, and its outcome is told again", async () => {

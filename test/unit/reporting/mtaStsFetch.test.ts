@@ -108,6 +108,14 @@ const ANSWERS: readonly [shows: string, answer: RequestListener, expected: RegEx
     /^sts-policy-fetch-error: /,
   ],
   [
+    "a chunked body that breaks off at the end of a line",
+    ({ socket }) => {
+      const length = Buffer.byteLength(POLICY).toString(16);
+      socket.end(`HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n${length}\r\n${POLICY}\r\n`);
+    },
+    /^sts-policy-fetch-error: /,
+  ],
+  [
     "a body that ends with the connection: it may be cut",
     ({ socket }) => socket.end(`HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n${POLICY}`),
     /^sts-policy-fetch-error: .*length/,
