@@ -76,11 +76,9 @@ function* judgePart(
   let name = asked;
   for (;;) {
     const hop = yield* judgeHop(message, answer, name, type, terms);
+    // What a joined message says of a target is second hand: asked for itself, it holds or it is bogus.
+    if (isDistrust(hop) && hop.fault === "message" && name !== asked) return elsewhere(name, aliases, grade);
     if (isDistrust(hop)) return hop;
-    // Where a CNAME was asked for, the RCODE may speak of its target (RFC 6604 §3).
-    if (hop.kind === "end" && message.rcode === RCODE_NXDOMAIN && type !== RR_TYPE.CNAME) {
-      return bogus({ code: "malformed", text: `there are records of ${displayName(name)}, but the RCODE is NXDOMAIN` });
-    }
     if (hop.kind === "end") return { kind: "part", aliases, name, grade: leastGrade(grade, hop.grade), end: hop.end };
     if (hop.kind === "none") break;
     grade = leastGrade(grade, hop.grade);
@@ -95,12 +93,14 @@ function* judgePart(
     }
   }
   const denied = name === asked || speaksOf(message, name) ? yield* judgeNegative(message, name, type, terms) : undefined;
-  // The proof may have been left out of a joined message (RFC 2308 §2.1 allows several forms): asked for itself, it is there or it is bogus.
-  if (denied === undefined || (isDistrust(denied) && name !== asked)) {
-    return { kind: "part", aliases, name, grade, end: { kind: "elsewhere" } };
-  }
+  // The proof may also have been left out of a joined message (RFC 2308 §2.1 allows several forms).
+  if (denied === undefined || (isDistrust(denied) && name !== asked)) return elsewhere(name, aliases, grade);
   if (isDistrust(denied)) return denied;
   return { kind: "part", aliases, name, grade: leastGrade(grade, denied.grade), end: { kind: denied.kind } };
+}
+
+function elsewhere(name: DomainName, aliases: readonly Alias[], grade: Grade): Part {
+  return { kind: "part", aliases, name, grade, end: { kind: "elsewhere" } };
 }
 
 /** Whether the message that ends an alias chain says that there is nothing at its end (RFC 2308 §2.1, §2.2; RFC 6604 §3 for the RCODE). */
@@ -127,6 +127,10 @@ function* judgeHop(
   const beside = yield* judgeBeside(name, type, answer, message, terms);
   if (beside !== undefined) return beside;
   const own = ownRecords(answer, name, type, claim);
+  // Where a CNAME was asked for, the RCODE may speak of its target (RFC 6604 §3).
+  if (own.length > 0 && message.rcode === RCODE_NXDOMAIN && type !== RR_TYPE.CNAME) {
+    return bogus({ code: "malformed", text: `there are records of ${displayName(name)}, but the RCODE is NXDOMAIN` });
+  }
   if (own.length > 0) return yield* judgeRecords(own, message, terms);
   if (isDistrust(claim) || claim.kind === "none") return claim;
   const grade = yield* judgeRrset(claim.rrset, message, terms);

@@ -17,6 +17,10 @@ import type { ReasonChain } from "./securityStatus.ts";
 
 const SPOKEN: ReadonlySet<number> = new Set([RR_TYPE.SOA, RR_TYPE.NSEC, RR_TYPE.NSEC3]);
 
+export function isJoined({ answer }: Message): boolean {
+  return answer.some((record) => record.type === RR_TYPE.CNAME || record.type === RR_TYPE.DNAME);
+}
+
 /** Judged once per zone, however many RRsets of the answer ask for it. */
 export function* judgeAuthority(message: Message, zone: SecureZone, terms: Terms): Judging<Distrust | "authentic"> {
   const known = terms.authority.get(zone.name);
@@ -29,8 +33,8 @@ export function* judgeAuthority(message: Message, zone: SecureZone, terms: Terms
 function* judgeSets(message: Message, zone: SecureZone, terms: Terms): Judging<Distrust | "authentic"> {
   const spoken = message.authority.filter((record) => SPOKEN.has(coveredType(record)));
   if (spoken.length === 0) return "authentic";
-  const isJoined = message.answer.some((record) => record.type === RR_TYPE.CNAME || record.type === RR_TYPE.DNAME);
-  const sets = rrsetsOf(spoken).filter((rrset) => !isJoined || isSignedBy(rrset, zone.name));
+  const joined = isJoined(message);
+  const sets = rrsetsOf(spoken).filter((rrset) => !joined || isSignedBy(rrset, zone.name));
   const denials = yield* zoneDenials(message.authority, zone, terms);
   for (const rrset of sets) {
     const refusal = refusalOf(rrset, zone, denials, terms);
@@ -38,7 +42,7 @@ function* judgeSets(message: Message, zone: SecureZone, terms: Terms): Judging<D
     const text = `the ${typeName(rrset.type)} of ${displayName(rrset.name)} beside the answer is not authentic`;
     return bogus({ code: "denial-invalid", text }, ...refusal);
   }
-  const orphan = isJoined ? undefined : spoken.find((record) => isOrphan(record, sets));
+  const orphan = joined ? undefined : spoken.find((record) => isOrphan(record, sets));
   if (orphan === undefined) return "authentic";
   const text = `there is a signature of the ${typeName(coveredType(orphan))} of ${displayName(orphan.name)}, but no such record`;
   return bogus({ code: "denial-invalid", text });

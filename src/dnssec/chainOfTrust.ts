@@ -211,6 +211,8 @@ function* judgeKeys(
   const dnskeys = rrsetsOf(message.answer).find((rrset) => rrset.name === name && rrset.type === RR_TYPE.DNSKEY);
   if (dnskeys === undefined)
     return bogus({ code: "key-missing", text: `${displayName(name)} has no DNSKEY records, though its parent says so` });
+  const refusal = contradiction(message, dnskeys);
+  if (refusal !== undefined) return refusal;
   const keys = detachedRdata(dnskeys.rdatas)
     .map((rdata) => zoneKey(name, rdata, rules.algorithms))
     .flatMap((key) => (isMalformed(key) ? [] : [key]));

@@ -2,7 +2,7 @@ import { type Message, RR_TYPE } from "../dns/message.ts";
 import { displayName } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
-import { judgeAuthority } from "./authoritySection.ts";
+import { isJoined, judgeAuthority } from "./authoritySection.ts";
 import { trustFor, zoneSideOf } from "./chainOfTrust.ts";
 import { type Terms, zoneDenials } from "./denial.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
@@ -17,7 +17,7 @@ export function* judgeRrset(rrset: RRset, message: Message, terms: Terms): Judgi
   if (trust.kind !== "secure") return trust;
   const verification = verifyRrset(rrset, trust.zone.keys, terms.rules.now, terms.budget);
   if (verification.kind === "failed") return bogus(...verification.reasons);
-  const authority = yield* judgeAuthority(message, trust.zone, terms);
+  const authority = isJoined(message) ? "authentic" : yield* judgeAuthority(message, trust.zone, terms);
   if (authority !== "authentic") return authority;
   const { rrset: checked, expansion } = verification;
   if (expansion === undefined) return secure(checked.ttl);
