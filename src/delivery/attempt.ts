@@ -57,7 +57,7 @@ async function tryHosts(the: Attempt): Promise<void> {
     else if (evidence.kind === "unknown") {
       // RFC 7672 §2.1.2: skipped; the other hosts may be reachable.
       if (route.kind === "hosts") reportLookup({ domain: route.nextHop, host, reasons: evidence.reasons }, the);
-      const trouble = { kind: "lookup", what: `the addresses of ${host} are not known`, reasons: evidence.reasons } as const;
+      const trouble = { kind: "lookup", of: host, reasons: evidence.reasons } as const;
       ledger.note(unroutableOutcome(trouble), unknownTrace(host, demand, dnssec));
     } else await tryHost(evidence, route, the);
     if (ledger.open().length === 0) return;

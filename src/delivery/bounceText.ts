@@ -46,27 +46,33 @@ function adviceForReply(status: string, domain: string): string {
   return known?.[1] ?? `The answer of the server is all that is known here: the postmaster of ${domain} can explain it.`;
 }
 
-/** Who must do what, by where the trouble lies. */
+/** RFC 8689 §4.2.1: the sender asked for it, so the sender can do without. */
+const REQUIRETLS_ADVICE =
+  "You asked that the message travel over protected connections only (REQUIRETLS), which is not possible to this recipient: send it in another way, or without that request.";
+
+/** What the sender can do, by where the trouble lies; what its cause is, and who has to mend it, is said before. */
 function advice(status: string, cause: Cause, domain: string): string {
   switch (cause.kind) {
     case "no-such-domain":
-      return `Check the part behind the @ for typing errors: there is no domain ${domain}.`;
+      return "Check the part behind the @ for typing errors; if it is right, ask the recipient for the current address.";
     case "null-mx":
-      return `${domain} says that it takes no mail at all: ask the recipient for another address.`;
+      return "Ask the recipient for another address.";
     case "no-address":
       return `The operator of ${domain} has to correct its DNS; check the address for typing errors too.`;
     case "dns":
-      return `The DNS of ${domain} did not answer: its operator has to repair that, or the network in between.`;
+      return `Nothing is wrong with the message: tell the recipient by other means that the DNS of ${domain} does not answer.`;
     case "dnssec":
-      return `The DNS of ${domain} is signed, but its signatures do not hold. Its operator has to repair them; until then the message is not sent, because it could go to a wrong server.`;
+      return `Sent all the same, the message could go to a wrong server. Tell the recipient by other means that the DNSSEC signatures of ${domain} do not hold.`;
     case "tls-policy":
     case "tls-handshake":
-      return `${domain} demands a protected and authenticated connection, and its mail server does not provide it. The operator of ${domain} has to repair that; the message was not sent without protection.`;
+      if (status === "5.7.10") return REQUIRETLS_ADVICE;
+      return `The message was not sent without protection. Tell the recipient by other means that the operator of ${domain} has to look.`;
     case "connect":
-      return `The mail servers of ${domain} could not be reached: their operator has to look, or the network is at fault.`;
+      return `The operator of ${domain} has to look, or the network is at fault: try again later, or tell the recipient by other means.`;
     case "reply":
       return adviceForReply(status, domain);
     case "capability":
+      if (status === "5.7.30") return REQUIRETLS_ADVICE;
       return `The mail server of ${domain} cannot take this kind of message (see above): send it in a simpler form.`;
     case "loop":
       return `The mail of ${domain} would come back to this server: the operator of ${domain}, or of this server, has to correct that.`;

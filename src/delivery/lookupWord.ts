@@ -1,5 +1,5 @@
 import type { Resolution } from "../dnssec/securityStatus.ts";
-import { lookupFailure } from "../policy/unroutable.ts";
+import { lookupFailure } from "../policy/lookupFailure.ts";
 
 /** The closed vocabulary of the delivery event's `dnssec` fields. */
 export type LookupWord = "secure" | "insecure" | "bogus" | "failed" | "not-asked";

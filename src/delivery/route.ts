@@ -4,10 +4,14 @@ import { mxOrder } from "../policy/mxOrder.ts";
 import type { Unroutable } from "../policy/unroutable.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import { parseAddressLiteral } from "../smtp/addressLiteral.ts";
+import type { Credentials } from "../smtp/saslDialogue.ts";
 import { type LookupWord, lookupWord } from "./lookupWord.ts";
 
 /** One entry of `delivery.routes`. `domain`: exact, `.example.org` for its subdomains, or `*`. */
-export type RouteSetting = { domain: string; nextHop: string; tls: "starttls" | "implicit" };
+export type RouteSetting = { domain: string; nextHop: string; tls: "starttls" | "implicit"; auth?: RouteCredentials };
+
+/** AUTH at the next hop; `passwordFile` is read whenever it is used. */
+export type RouteCredentials = { username: string; password?: string; passwordFile?: string };
 
 /**
  * Where a destination's mail goes: hosts in the order in which they are tried, and how they were found; or one address. `nextHop`: the domain
@@ -24,7 +28,7 @@ export type Route =
   | ({ kind: "literal"; address: string; found: "by-address" | "by-route" } & At)
   | { kind: "unroutable"; trouble: Unroutable; mxLookup: LookupWord; nextHop?: DomainName };
 
-type At = { port: number; channel: "starttls" | "implicit" };
+type At = { port: number; channel: "starttls" | "implicit"; credentials?: Credentials };
 export type HostsRoute = Extract<Route, { kind: "hosts" }>;
 export type LiteralRoute = Extract<Route, { kind: "literal" }>;
 
@@ -36,6 +40,7 @@ export type RouteContext = {
   /** Our own host name, to see loops. */
   self: DomainName;
   random: (exclusiveMaximum: number) => number;
+  readSecret: (file: string) => Promise<string>;
 };
 
 /** Resolves `destination` (an A-label domain, or `[literal]`) to the hosts to try, in order: design.md §3's first column. */
@@ -54,7 +59,10 @@ async function configured(setting: RouteSetting, context: RouteContext): Promise
   const hop = parseNextHop(setting.nextHop, context.port);
   if (hop.kind === "error")
     return { kind: "unroutable", trouble: { kind: "misconfigured", because: hop.reason }, mxLookup: "not-asked" };
-  const at = { port: hop.port, channel: setting.tls };
+  const secret = setting.auth === undefined ? undefined : await credentialsOf(setting.auth, context);
+  if (secret?.kind === "error")
+    return { kind: "unroutable", trouble: { kind: "misconfigured", because: secret.reason }, mxLookup: "not-asked" };
+  const at = { port: hop.port, channel: setting.tls, ...(secret === undefined ? {} : { credentials: secret.credentials }) };
   switch (hop.kind) {
     case "address":
       return { kind: "literal", address: hop.address, found: "by-route", ...at };
@@ -75,14 +83,29 @@ async function configured(setting: RouteSetting, context: RouteContext): Promise
   }
 }
 
+type ReadCredentials = { kind: "credentials"; credentials: Credentials } | { kind: "error"; reason: string };
+
+async function credentialsOf(auth: RouteCredentials, context: RouteContext): Promise<ReadCredentials> {
+  const { username, password, passwordFile } = auth;
+  if (password !== undefined) return { kind: "credentials", credentials: { user: username, password } };
+  if (passwordFile === undefined) return { kind: "error", reason: `auth of ${username} has neither password nor passwordFile` };
+  try {
+    // Editors and `echo` end a file with a line end; a password has none.
+    const read = (await context.readSecret(passwordFile)).replace(/\r?\n$/, "");
+    if (read === "" || read.includes("\0")) return { kind: "error", reason: `the password file ${passwordFile} holds no password` };
+    return { kind: "credentials", credentials: { user: username, password: read } };
+  } catch (error) {
+    return { kind: "error", reason: `the password file cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
 async function byMx(domain: DomainName, at: At, context: RouteContext): Promise<Route> {
   const resolution = await context.resolver.resolve(domain, "MX");
   const mxLookup = lookupWord(resolution);
   const unroutable = (trouble: Unroutable): Route => ({ kind: "unroutable", trouble, mxLookup, nextHop: domain });
   // RFC 7672 §2.1.2: an MX look-up that is bogus or failed means that nothing is tried, whatever the addresses would say.
   if (resolution.status === "bogus" || resolution.status === "indeterminate") {
-    const what = `the MX records of ${displayName(domain)} could not be ${resolution.status === "bogus" ? "validated" : "looked up"}`;
-    return unroutable({ kind: "lookup", what, reasons: resolution.reasons });
+    return unroutable({ kind: "lookup", of: displayName(domain), reasons: resolution.reasons });
   }
   switch (resolution.answer) {
     case "nxdomain":

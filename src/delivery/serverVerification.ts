@@ -46,7 +46,7 @@ export class ServerVerification {
         if (byTlsa.kind === "refused") return byTlsa;
         this.identity = identityOf(tls.identifier, chain, this.#context);
         if (this.identity.kind === "valid") return { kind: "accepted" };
-        return { kind: "refused", reason: identityRefusalText(this.#host, tls.domain, this.identity) };
+        return { kind: "refused", reason: identityRefusalText(this.#host, tls, this.identity) };
       }
       case "encrypt":
       case "opportunistic":
@@ -60,6 +60,6 @@ export class ServerVerification {
   #byTlsa({ records, identifiers }: DaneAuthenticate, chain: readonly Buffer[]): VerifyVerdict {
     this.match = matchCertificate({ records, chain, identifiers, now: this.#context.now() });
     if (this.match.kind === "match") return { kind: "accepted" };
-    return { kind: "refused", reason: refusalText(this.#host, this.match.tried) };
+    return { kind: "refused", reason: refusalText(this.#host, this.match.tried, chain.length) };
   }
 }

@@ -1,9 +1,11 @@
 import type { MatchFailure, TriedRecord } from "../dane/matchVerdict.ts";
-import { type DomainName, displayName } from "../dns/name.ts";
+import { DANE_TA } from "../dane/tlsa.ts";
+import { displayName } from "../dns/name.ts";
 import type { UsableDemand } from "../policy/stsPolicy.ts";
 import type { ServerIdentity } from "../x509/serverIdentity.ts";
 import type { ConnectionFailure } from "./connection.ts";
 
+type PkixDemand = Extract<UsableDemand, { kind: "authenticateByPkix" }>;
 type FailedConnection = { host: string; address: string; tls: UsableDemand };
 
 /**
@@ -23,7 +25,7 @@ export function failureText({ host, address, tls }: FailedConnection, { stage, t
     case "starttls-refused":
       return `${host} did not begin TLS, ${demandText(tls)} (${text}): its operator has to repair it`;
     case "handshake":
-      return `${host} offers STARTTLS, ${demandText(tls)}, but ${text}: its operator has to repair it`;
+      return `${host} offers STARTTLS, ${demandText(tls)}, but ${text.replace(/^TLS/, "the TLS")}: its operator has to repair it`;
     case "verify":
       return text;
     default:
@@ -33,7 +35,7 @@ export function failureText({ host, address, tls }: FailedConnection, { stage, t
 
 /** Who demands TLS. */
 function demandText(tls: UsableDemand): string {
-  if (tls.kind === "authenticateByPkix") return `which the MTA-STS policy of ${displayName(tls.domain)} demands`;
+  if (tls.kind === "authenticateByPkix") return `which ${pkixDemandText(tls)}`;
   if (tls.kind === "authenticate" || (tls.kind === "encrypt" && tls.success === "unusable"))
     return "which its TLSA records demand";
   if (tls.kind === "encrypt" && tls.success === "insecure") return "which delivery.insecureMx demands";
@@ -53,20 +55,44 @@ const REMEDIES: readonly (readonly [readonly MatchFailure[], string])[] = [
   ],
 ];
 
-/** A certificate that no record authenticates: what each record found instead, and what the operator of `host` has to do. */
-export function refusalText(host: string, tried: readonly TriedRecord[]): string {
-  const reasons = [...new Set(tried.map(({ because }) => because))].join("; ");
-  const remedy = REMEDIES.find(([failures]) => tried.some(({ failure }) => failures.includes(failure)))?.[1];
-  const toDo = remedy ?? "publish TLSA records for the certificate in use, or present the certificate that they name";
-  return `${host} presents a certificate that none of its TLSA records authenticates (${reasons}): its operator has to ${toDo}`;
+/**
+ * A certificate that no record authenticates: what each record found instead, and what the operator of `host` has to do. `sent`: how many
+ * certificates the server sent.
+ */
+export function refusalText(host: string, tried: readonly TriedRecord[], sent: number): string {
+  const toDo = `its operator has to ${remedyFor(tried, sent)}`;
+  const [reason = "there is none", ...more] = new Set(tried.map(({ because }) => because));
+  if (more.length === 0) return `${host} publishes TLSA ${reason.replace(": ", ", but ")}: ${toDo}`;
+  return `${host} presents a certificate that none of its TLSA records authenticates (${[reason, ...more].join("; ")}): ${toDo}`;
 }
 
-/** A certificate that PKIX does not authenticate, where the MTA-STS policy of `domain` demands it (RFC 8461 §4.2). */
+function remedyFor(tried: readonly TriedRecord[], sent: number): string {
+  const remedy = REMEDIES.find(([failures]) => tried.some(({ failure }) => failures.includes(failure)))?.[1];
+  if (remedy !== undefined) return remedy;
+  if (sent === 1 && tried.every(({ record }) => record.usage === DANE_TA))
+    return "send its issuer's certificate with its own (RFC 7672 §3.1.2)";
+  return "publish a TLSA record for the certificate in use, or present the one that is published";
+}
+
+/** Who demands what PKIX authenticates. */
+function pkixDemandText(tls: PkixDemand): string {
+  if (tls.wanted === "sts") return `the MTA-STS policy of ${displayName(tls.domain)} demands`;
+  switch (tls.by) {
+    case "requiretls":
+      return "REQUIRETLS demands (RFC 8689)";
+    case "credentials":
+      return "the credentials for it in delivery.routes demand";
+    default:
+      return tls.by satisfies never;
+  }
+}
+
+/** A certificate that PKIX does not authenticate, where that is demanded (RFC 8461 §4.2, RFC 8689 §4.2.1). */
 export function identityRefusalText(
   host: string,
-  domain: DomainName,
+  tls: PkixDemand,
   identity: Extract<ServerIdentity, { kind: "invalid" }>,
 ): string {
-  const demand = `the MTA-STS policy of ${displayName(domain)} demands a certificate that is valid for it`;
+  const demand = `a certificate that is valid for it is what ${pkixDemandText(tls)}`;
   return `${host} is not authenticated: ${identity.because}, but ${demand}: its operator has to install one`;
 }

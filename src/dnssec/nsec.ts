@@ -1,6 +1,6 @@
 import { decodeNsec, type TypeBitmap } from "../dns/dnssecRdata.ts";
 import { isMalformed, RR_TYPE } from "../dns/message.ts";
-import { commonAncestor, compareCanonical, type DomainName, isWithin, labelCount, wildcardOf } from "../dns/name.ts";
+import { commonAncestor, compareCanonical, type DomainName, displayName, isWithin, labelCount, wildcardOf } from "../dns/name.ts";
 import type { RRset } from "../dns/rrset.ts";
 import { type Denial, type DenialProofs, type DsDenial, endsAuthority, lacks, notProved, withoutDs } from "./denialProof.ts";
 import type { WildcardExpansion } from "./rrsig.ts";
@@ -70,10 +70,11 @@ function closestEncloser(record: NsecRecord, name: DomainName): DomainName {
 /** RFC 4035 §5.4: neither the name nor the wildcard at its closest encloser exists. */
 function nameError(zone: DomainName, records: readonly NsecRecord[], name: DomainName): Denial {
   const record = denying(zone, records, name);
-  if (record === undefined) return notProved(`no NSEC record of ${zone} covers ${name}`);
+  if (record === undefined) return notProved(`no NSEC record of ${displayName(zone)} covers ${displayName(name)}`);
   const wildcard = wildcardOf(closestEncloser(record, name));
   const wildcardRecord = denying(zone, records, wildcard);
-  if (wildcardRecord === undefined) return notProved(`no NSEC record of ${zone} covers the wildcard ${wildcard}`);
+  if (wildcardRecord === undefined)
+    return notProved(`no NSEC record of ${displayName(zone)} covers the wildcard ${displayName(wildcard)}`);
   return { kind: "proved", ttlSeconds: Math.min(record.ttl, wildcardRecord.ttl) };
 }
 
@@ -82,10 +83,11 @@ function noData(zone: DomainName, records: readonly NsecRecord[], name: DomainNa
   const exact = typeAbsent(zone, records, name, type);
   if (exact !== undefined) return exact;
   const record = denying(zone, records, name);
-  if (record === undefined) return notProved(`no NSEC record of ${zone} matches or covers ${name}`);
+  if (record === undefined) return notProved(`no NSEC record of ${displayName(zone)} matches or covers ${displayName(name)}`);
   const wildcard = wildcardOf(closestEncloser(record, name));
   const atWildcard = typeAbsent(zone, records, wildcard, type);
-  if (atWildcard === undefined) return notProved(`no NSEC record of ${zone} matches the wildcard ${wildcard}`);
+  if (atWildcard === undefined)
+    return notProved(`no NSEC record of ${displayName(zone)} matches the wildcard ${displayName(wildcard)}`);
   return atWildcard.kind === "proved" ? { kind: "proved", ttlSeconds: Math.min(record.ttl, atWildcard.ttlSeconds) } : atWildcard;
 }
 
@@ -103,7 +105,7 @@ function typeAbsent(zone: DomainName, records: readonly NsecRecord[], name: Doma
 
 function noCloserMatch(zone: DomainName, records: readonly NsecRecord[], name: DomainName, expansion: WildcardExpansion): Denial {
   const record = denying(zone, records, name);
-  if (record === undefined) return notProved(`no NSEC record of ${zone} covers ${name}`);
+  if (record === undefined) return notProved(`no NSEC record of ${displayName(zone)} covers ${displayName(name)}`);
   if (closestEncloser(record, name) !== expansion.closestEncloser)
     return notProved(`the NSEC record shows a closer encloser of ${name} than ${expansion.closestEncloser}`);
   return { kind: "proved", ttlSeconds: record.ttl };
@@ -114,7 +116,7 @@ function noDs(zone: DomainName, records: readonly NsecRecord[], name: DomainName
   const match = matching(records, name);
   if (match !== undefined) return withoutDs(name, match.types, match.ttl);
   const cover = covering(zone, records, name);
-  if (cover === undefined) return notProved(`no NSEC record of ${zone} matches or covers ${name}`);
+  if (cover === undefined) return notProved(`no NSEC record of ${displayName(zone)} matches or covers ${displayName(name)}`);
   // No wildcard makes a delegation (RFC 4592 §4.2): that the name itself is missing is enough.
   return { kind: "noCut", empty: !isEmptyNonTerminal(cover, name), ttlSeconds: cover.ttl };
 }

@@ -2,7 +2,17 @@ import { hash } from "node:crypto";
 import { base32hex } from "../dns/base32hex.ts";
 import { decodeNsec3, NSEC3_OPT_OUT, NSEC3_SHA1, type TypeBitmap } from "../dns/dnssecRdata.ts";
 import { isMalformed, RR_TYPE } from "../dns/message.ts";
-import { type DomainName, isWithin, labelCount, labelsOf, nameToWire, parentOf, suffixOf, wildcardOf } from "../dns/name.ts";
+import {
+  type DomainName,
+  displayName,
+  isWithin,
+  labelCount,
+  labelsOf,
+  nameToWire,
+  parentOf,
+  suffixOf,
+  wildcardOf,
+} from "../dns/name.ts";
 import type { RRset } from "../dns/rrset.ts";
 import {
   type Denial,
@@ -68,7 +78,7 @@ export function nsec3Proofs(
     name: DomainName,
     proof: (chain: Chain) => Pausing<T | Insecure | NotProved>,
   ): Pausing<T | Insecure | NotProved> {
-    let best: T | Insecure | NotProved = notProved(`no NSEC3 record of ${zone} can be used`);
+    let best: T | Insecure | NotProved = notProved(`no NSEC3 record of ${displayName(zone)} can be used`);
     if (!isWithin(name, zone)) return best;
     for (const chain of chains) {
       const result = beyondLimits(chain, limits) ?? (yield* proof(chain));

@@ -1,6 +1,15 @@
 import { DNSKEY_FLAG, type Dnskey, decodeDnskey, decodeRrsig, type Rrsig } from "../dns/dnssecRdata.ts";
 import { CLASS_IN, isMalformed, RR_TYPE } from "../dns/message.ts";
-import { type DomainName, isWithin, labelCount, nameToWire, rrsigLabelCount, suffixOf, wildcardOf } from "../dns/name.ts";
+import {
+  type DomainName,
+  displayName,
+  isWithin,
+  labelCount,
+  nameToWire,
+  rrsigLabelCount,
+  suffixOf,
+  wildcardOf,
+} from "../dns/name.ts";
 import { canonicalRdata, type MalformedRdata } from "../dns/rdata.ts";
 import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
@@ -112,7 +121,8 @@ function unfitness(rrset: RRset, rrsig: Rrsig, now: number): Reason | undefined 
   const unusable = (text: string): Reason => ({ code: "signature-unusable", text });
   const ownerLabels = rrsigLabelCount(rrset.name);
   if (rrsig.typeCovered !== rrset.type) return unusable(`the RRSIG covers ${typeName(rrsig.typeCovered)}`);
-  if (!isWithin(rrset.name, rrsig.signer)) return unusable(`the signer ${rrsig.signer} is not above ${rrset.name}`);
+  if (!isWithin(rrset.name, rrsig.signer))
+    return unusable(`the signer ${displayName(rrsig.signer)} is not above ${displayName(rrset.name)}`);
   // RFC 4034 §5, RFC 4035 §2.4: DS is the parent's; RFC 4035 §2.1: DNSKEY stands at the apex.
   if (rrset.type === RR_TYPE.DS && rrset.name === rrsig.signer) return unusable("the DS is signed by the child itself");
   if (rrset.type === RR_TYPE.DNSKEY && rrset.name !== rrsig.signer) return unusable("the DNSKEY is not signed by its own zone");
@@ -134,12 +144,24 @@ function untimeliness(rrsig: Rrsig, now: number): Reason | undefined {
   if (serialDifference(rrsig.expiration, rrsig.inception) < 0)
     return { code: "signature-unusable", text: `${signature} expires before it begins` };
   const untilExpiration = serialDifference(rrsig.expiration, now);
-  if (untilExpiration < 0) return { code: "signature-expired", text: `${signature} expired ${-untilExpiration} seconds ago` };
+  if (untilExpiration < 0) return { code: "signature-expired", text: `${signature} expired ${elapsed(-untilExpiration)} ago` };
   const untilInception = serialDifference(rrsig.inception, now);
   if (untilInception > 0)
-    return { code: "signature-not-yet-valid", text: `${signature} is not valid for ${untilInception} seconds yet` };
+    return { code: "signature-not-yet-valid", text: `${signature} is not valid for ${elapsed(untilInception)} yet` };
   return undefined;
 }
+
+/** In the largest unit of which there are two. */
+function elapsed(seconds: number): string {
+  const [unit, name] = UNITS.find(([length]) => seconds >= 2 * length) ?? [1, "seconds"];
+  return `${Math.floor(seconds / unit)} ${name}`;
+}
+
+const UNITS: readonly (readonly [number, string])[] = [
+  [86_400, "days"],
+  [3600, "hours"],
+  [60, "minutes"],
+];
 
 /** RFC 1982 §3.2 for 32 bits: how far `a` is after `b`. */
 function serialDifference(a: number, b: number): number {
@@ -236,7 +258,7 @@ const TELLING: readonly Reason["code"][] = [
 const MAX_CAUSES = 8;
 
 function failed(rrset: RRset, causes: readonly Reason[]): RrsetVerification {
-  const what = `${typeName(rrset.type)} of ${rrset.name}`;
+  const what = `${typeName(rrset.type)} of ${displayName(rrset.name)}`;
   if (causes.length === 0) return { kind: "failed", reasons: [{ code: "signature-missing", text: `${what} has no signature` }] };
   const distinct = [...new Map(causes.map((cause) => [cause.text, cause])).values()];
   const ranked = distinct.sort((a, b) => TELLING.indexOf(a.code) - TELLING.indexOf(b.code)).slice(-MAX_CAUSES);
@@ -249,5 +271,5 @@ function tooMuch(limit: string): Reason {
 }
 
 function keyText(rrsig: Rrsig): string {
-  return `key ${rrsig.keyTag} (algorithm ${rrsig.algorithm}) of ${rrsig.signer}`;
+  return `key ${rrsig.keyTag} (algorithm ${rrsig.algorithm}) of ${displayName(rrsig.signer)}`;
 }

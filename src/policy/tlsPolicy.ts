@@ -1,7 +1,6 @@
 import type { DanePolicy } from "../dane/tlsDiscovery.ts";
-import { reasonText } from "../dnssec/securityStatus.ts";
 import type { Cause, DaneOutcome, TlsGot, TlsWanted, Unmet } from "./disposition.ts";
-import { lookupFailure } from "./unroutable.ts";
+import { lookupFailure, lookupFailureText } from "./lookupFailure.ts";
 
 /** `delivery.tlsPolicies` level of a recipient domain; the default is `dane`. */
 export type TlsLevel = "dane-only" | "dane" | "encrypt" | "may" | "none";
@@ -82,7 +81,7 @@ export function hostTls(input: TlsPolicyInput): HostTls {
     case "unreachable": {
       // RFC 7672 §2.2: any look-up error means the next server or later, never a downgrade.
       const failure = lookupFailure(dane.reasons);
-      const text = `${host} is not used, since the TLSA records that it must be held to are not known: ${reasonText(dane.reasons)}`;
+      const text = `${host} is not used, since its TLSA records are not known: ${lookupFailureText(dane.reasons, host)}`;
       return { kind: "refuse", wanted, got: "undecided", dane: failure.dane, cause: { kind: failure.cause, text, host } };
     }
     case "authenticate":

@@ -1,26 +1,10 @@
-import { type ReasonChain, reasonText } from "../dnssec/securityStatus.ts";
-import type { EnhancedStatus } from "../smtp/enhancedStatus.ts";
+import type { ReasonChain } from "../dnssec/securityStatus.ts";
 import type { Outcome } from "./disposition.ts";
+import { lookupFailure, lookupFailureText } from "./lookupFailure.ts";
 
-/**
- * Whether an unusable look-up is a DNSSEC matter (deferred 4.7.5) or one of reachability (4.4.3). The innermost reason decides: a chain
- * that broke because a server did not answer is no forgery.
- */
-export function lookupFailure(reasons: ReasonChain): {
-  cause: "dns" | "dnssec";
-  dane: "bogus" | "lookup-failed";
-  status: EnhancedStatus;
-} {
-  const code = reasons[reasons.length - 1]?.code;
-  const reachability = code === "lookup-failed" || code === "no-trust-anchor";
-  return reachability
-    ? { cause: "dns", dane: "lookup-failed", status: "4.4.3" }
-    : { cause: "dnssec", dane: "bogus", status: "4.7.5" };
-}
-
-/** No host to deliver to: design.md §3's rows for the MX look-up and for addresses. `hosts` are those that have no address. */
+/** No host to deliver to: design.md §3's rows for the MX look-up and for addresses. `of`: whose DNS; `hosts`: those that have no address. */
 export type Unroutable =
-  | { kind: "lookup"; what: string; reasons: ReasonChain }
+  | { kind: "lookup"; of: string; reasons: ReasonChain }
   | { kind: "noSuchDomain"; domain: string }
   | { kind: "nullMx"; domain: string }
   | { kind: "noAddress"; domain: string; hosts: readonly string[] }
@@ -36,7 +20,7 @@ export function unroutableOutcome(trouble: Unroutable): Outcome {
   switch (trouble.kind) {
     case "lookup": {
       const failure = lookupFailure(trouble.reasons);
-      const text = `${trouble.what}: ${reasonText(trouble.reasons)}`;
+      const text = lookupFailureText(trouble.reasons, trouble.of);
       return { kind: "deferred", status: failure.status, cause: { kind: failure.cause, text } };
     }
     case "noSuchDomain":

@@ -3,7 +3,7 @@ import type { MatchFailure, TriedRecord } from "../dane/matchVerdict.ts";
 import type { DanePolicy } from "../dane/tlsDiscovery.ts";
 import { type ReasonChain, reasonText } from "../dnssec/securityStatus.ts";
 import type { SessionStage } from "../policy/disposition.ts";
-import { lookupFailure } from "../policy/unroutable.ts";
+import { lookupFailure } from "../policy/lookupFailure.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import type { Failure, ResultType } from "./result.ts";
 

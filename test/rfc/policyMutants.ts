@@ -6,7 +6,7 @@ export type Mutant = { file: string; from: string; to: string; red: readonly str
 
 const POLICY = "policy/tlsPolicy.ts";
 const DISCOVERY = "dane/tlsDiscovery.ts";
-const UNROUTABLE = "policy/unroutable.ts";
+const LOOKUP_FAILURE = "policy/lookupFailure.ts";
 const ROUTE = "delivery/route.ts";
 const HOST = "delivery/host.ts";
 const TRACE = "delivery/trace.ts";
@@ -237,13 +237,13 @@ export const MUTANTS: readonly Mutant[] = [
     red: ["literal * * * * dane"],
   },
   {
-    file: UNROUTABLE,
+    file: LOOKUP_FAILURE,
     from: 'code === "lookup-failed" || ',
     to: "",
     red: ["failed * * * * *", "* failed * * * *", "* * * failed * *"],
   },
   {
-    file: UNROUTABLE,
+    file: LOOKUP_FAILURE,
     from: 'code === "lookup-failed" || ',
     to: "true || ",
     red: ["bogus * * * * *", "* bogus * * * *", "* * * bogus * *"],

@@ -296,6 +296,18 @@ describe("fields for software (RFC 3464 §2)", () => {
   });
 });
 
+test("a sender who asked for REQUIRETLS is told that this was the demand", () => {
+  for (const [kind, status] of [
+    ["tls-policy", "5.7.10"],
+    ["tls-handshake", "5.7.10"],
+    ["capability", "5.7.30"],
+  ] as const) {
+    const outcome: Outcome = { kind: "failed", status, cause: { kind, text: "what happened" } };
+    const text = body(built({ recipients: [{ request: recipient(), outcome }] }).parts[1]).replace(/\s+/g, " ");
+    assert.match(text, /what happened You asked .*REQUIRETLS/, kind);
+  }
+});
+
 test("every kind of trouble says who has to do something", () => {
   const kinds = [
     "dns",
@@ -315,6 +327,6 @@ test("every kind of trouble says who has to do something", () => {
   for (const kind of kinds) {
     const outcome: Outcome = { kind: "failed", status: "5.4.4", cause: { kind, text: "what happened" } };
     const text = body(built({ recipients: [{ request: recipient(), outcome }] }).parts[1]).replace(/\s+/g, " ");
-    assert.match(text, /what happened .*(operator|postmaster|Check|ask|administrator|send it)/, kind);
+    assert.match(text, /what happened .*(operator|postmaster|Check|ask|administrator|send it|tell the recipient)/i, kind);
   }
 });
