@@ -23,7 +23,7 @@ export type MtaStsSettings = {
 
 export type MtaSts = {
   policyFor: (domain: DomainName) => Promise<PolicyInForce>;
-  /** The CAs that MX hosts are authenticated by; read when they are first wanted. */
+  /** The CAs that MX hosts are authenticated by. */
   trustedRoots: () => TrustedRoots;
   start: () => void;
   stop: () => Promise<void>;
@@ -57,7 +57,11 @@ export async function openMtaSts(
   return {
     policyFor: (domain) => policies.policyFor(domain),
     trustedRoots,
-    start: () => policies.start(),
+    start: () => {
+      // Reading them takes a while in which nothing else happens: before there is anything else.
+      trustedRoots();
+      policies.start();
+    },
     stop: async () => {
       await policies.stop();
       cache.close();

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { rootCertificates } from "node:tls";
 import { systemClock } from "../../../src/clock.ts";
 import { name } from "../../../src/dns/name.ts";
 import { type MtaSts, type MtaStsSettings, openMtaSts } from "../../../src/reporting/openMtaSts.ts";
+import { distinctCertificates } from "../../../src/x509/distinctCertificates.ts";
 import { authenticateServer } from "../../../src/x509/serverIdentity.ts";
 import { makeAuthority, makeLeaf } from "../../fake/certificates.ts";
 import { FakeResolver } from "../../fake/resolver.ts";
@@ -44,6 +47,10 @@ test("the CAs of caFile are trusted, in place of Node's", async () => {
 
 test("without caFile every CA that comes with Node can be used, and nobody else's", async () => {
   const opened = await open({});
+  const ders = rootCertificates.map((pem) => new X509Certificate(pem).raw);
+  for (const certificate of distinctCertificates(ders, []))
+    assert.ok(opened.trustedRoots().issuersOf([{ ...certificate, issuer: certificate.subject }]).length > 0);
+  assert.ok(ders.length > 100 && distinctCertificates(ders, []).length === ders.length);
   assert.equal(trusts(opened, root), false);
   await opened.stop();
 });
