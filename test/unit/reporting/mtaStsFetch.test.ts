@@ -204,6 +204,13 @@ test("an address where nothing listens is followed by the next one", async () =>
   assert.equal(said(fetched), "enforce");
 });
 
+test("an address that the system refuses at once is followed by the next one", async () => {
+  const opened = await host(serves(POLICY));
+  // No packet leaves for it: TCP has no broadcast.
+  const fetched = await fetchFrom(opened.port, { addresses: { status: "insecure", records: ["255.255.255.255", ADDRESS] } });
+  assert.equal(said(fetched), "enforce");
+});
+
 test("a certificate that is not valid is not followed by another address", async () => {
   const opened = await host(serves(POLICY), makeLeaf({ names: [HOST] }));
   const fetched = await fetchFrom(opened.port, { addresses: { status: "insecure", records: [ADDRESS, DEAD_ADDRESS] } });
