@@ -14,7 +14,9 @@ import { buildDsn } from "./bounce.ts";
 import { type ConnectionRequest, type ConnectionResult, type DialogueTimeouts, openConnection } from "./connection.ts";
 import { ConnectionPool } from "./connectionPool.ts";
 import type { DeliveryContext } from "./context.ts";
+import { type DestinationFeedback, feedbackOf } from "./destinationFeedback.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
+import { RestingHosts } from "./restingHosts.ts";
 import type { RouteSetting } from "./route.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type Notice, settlementOf } from "./settlement.ts";
@@ -74,6 +76,7 @@ const UNIFORM_STEPS = 2 ** 32;
 export class DeliveryEngine {
   readonly #options: DeliveryOptions;
   readonly #pool: ConnectionPool;
+  readonly #restingHosts: RestingHosts;
   readonly #scheduler: Scheduler;
   /** Which record authenticated a session of the pool, whatever was configured since. */
   readonly #matches: DeliveryContext["session"]["matches"] = new WeakMap();
@@ -86,6 +89,7 @@ export class DeliveryEngine {
     this.#settings = settings;
     const { maxConnections, maxConnectionsPerDestination } = settings;
     this.#pool = new ConnectionPool({ clock, maxConnections, maxConnectionsPerKey: maxConnectionsPerDestination });
+    this.#restingHosts = new RestingHosts({ clock });
     this.#context = this.#contextOf(settings);
     this.#scheduler = new Scheduler({
       store,
@@ -126,7 +130,7 @@ export class DeliveryEngine {
     return exceptionsOf(this.#settings.tlsPolicies).filter(({ expiresAt }) => expiresAt > now).length;
   }
 
-  async #run(work: Work): Promise<void> {
+  async #run(work: Work): Promise<DestinationFeedback> {
     const { clock, random, store, onEvent } = this.#options;
     const settings = this.#settings;
     const began = clock.monotonic();
@@ -144,6 +148,7 @@ export class DeliveryEngine {
     for (const result of settlement.final) onEvent({ kind: "attempted", work, result, seconds });
     onEvent({ kind: "ended", outcome: bestOf(settlement.final), seconds });
     for (const { dsn, notice } of generated) onEvent({ kind: "notice", id: dsn.message.envelope.id, about: work, notice });
+    return feedbackOf(outcomes);
   }
 
   async #compose(
@@ -192,7 +197,7 @@ export class DeliveryEngine {
   }
 
   async #open(request: ConnectionRequest): Promise<ConnectionResult> {
-    const result = await openConnection(request);
+    const result = await this.#restingHosts.connect(request, openConnection);
     if (result.kind === "ready" && result.session.security.kind === "tls") {
       const { protocol, group } = result.session.security;
       this.#options.onEvent({ kind: "handshake", protocol, ...(group === undefined ? {} : { group }) });

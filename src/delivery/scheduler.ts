@@ -1,9 +1,11 @@
 import type { Clock } from "../clock.ts";
 import type { Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
+import type { DestinationFeedback } from "./destinationFeedback.ts";
+import { DestinationWindows } from "./destinationWindows.ts";
 
 /**
- * Which due work runs now.
+ * Which due work runs now: the oldest first, within what each destination may have at a time (destinationWindows.ts).
  *
  * A work is due in the store; claimed: taken out for one attempt; running: its attempt is under way; then it is settled (recorded) or
  * released (as if never claimed). Claims live in memory only, so a crash makes all of them due again. Only what runs is in memory.
@@ -16,7 +18,7 @@ export type SchedulerOptions = {
   store: Store;
   clock: Clock;
   /** One delivery attempt and the record of it; rejects only when the store could not record, or on a bug. */
-  run: (work: Work) => Promise<void>;
+  run: (work: Work) => Promise<DestinationFeedback>;
   maxConnections: number;
   maxConnectionsPerDestination: number;
   onError: (error: unknown) => void;
@@ -29,11 +31,19 @@ const IDLE_POLL_MILLISECONDS = 60_000;
 const MIN_POLL_MILLISECONDS = 10;
 /** After the store failed to hand out work. */
 const STORE_FAILURE_MILLISECONDS = 5_000;
+/** Of all connections, for destinations that have not answered yet or fail now: they may all hang, and the others must go on. */
+const DOUBTFUL_SHARE = 0.5;
+
+/** Room says it all. */
+const NONE: ReadonlySet<string> = new Set();
 
 export class Scheduler {
   #options: SchedulerOptions;
+  readonly #windows: DestinationWindows;
   readonly #running = new Map<string, number>();
   #total = 0;
+  /** Of these, works of destinations that were not working when they began. */
+  #doubtful = 0;
   #timer: NodeJS.Timeout | undefined;
   #state: "idle" | "running" | "stopping" = "idle";
   #pumping = false;
@@ -42,6 +52,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#windows = new DestinationWindows({ clock: options.clock, maximum: () => this.#options.maxConnectionsPerDestination });
   }
 
   start(): void {
@@ -100,19 +111,16 @@ export class Scheduler {
       // Without a free connection the end of any attempt wakes us.
       if (free <= 0) return;
       const limit = Math.min(free, CLAIM_BATCH);
-      const works = await store.claim({
-        now: clock.now(),
-        limit,
-        exclude: this.#saturated(),
-        room: (destination) => this.#room(destination),
-      });
+      const works = await store.claim({ now: clock.now(), limit, exclude: NONE, room: this.#rooms() });
       if (works.length === 0) break;
       for (const work of works) this.#begin(work);
     }
-    // What is due but saturated is woken by the end of an attempt, not by asking the store again and again.
-    const next = await store.nextDueAt(this.#saturated());
-    const wait = next === undefined ? IDLE_POLL_MILLISECONDS : next - clock.now();
-    this.#sleep(Math.min(Math.max(wait, MIN_POLL_MILLISECONDS), IDLE_POLL_MILLISECONDS));
+    // What is due and has no room is woken by the end of an attempt or of a rest, not by asking the store again and again.
+    const next = await store.nextDueAt({ has: (destination) => this.#room(destination) <= 0 });
+    const due = next === undefined ? IDLE_POLL_MILLISECONDS : next - clock.now();
+    const restEnd = this.#windows.nextRestEnd();
+    const rested = restEnd === undefined ? IDLE_POLL_MILLISECONDS : restEnd - clock.monotonic();
+    this.#sleep(Math.min(Math.max(Math.min(due, rested), MIN_POLL_MILLISECONDS), IDLE_POLL_MILLISECONDS));
   }
 
   #sleep(milliseconds: number): void {
@@ -123,11 +131,24 @@ export class Scheduler {
 
   /** How many more works of `destination` may run. */
   #room(destination: string): number {
-    return this.#options.maxConnectionsPerDestination - (this.#running.get(destination) ?? 0);
+    const room = this.#windows.window(destination) - (this.#running.get(destination) ?? 0);
+    return room > 0 && this.#windows.standing(destination) !== "working" ? Math.min(room, this.#doubtfulRoom()) : room;
   }
 
-  #saturated(): ReadonlySet<string> {
-    return new Set([...this.#running.keys()].filter((destination) => this.#room(destination) <= 0));
+  #doubtfulRoom(): number {
+    return Math.ceil(this.#options.maxConnections * DOUBTFUL_SHARE) - this.#doubtful;
+  }
+
+  /** `#room` for one claim, which asks for many destinations before any work begins: doubtful ones get one each, while the share lasts. */
+  #rooms(): (destination: string) => number {
+    const granted = new Set<string>();
+    return (destination) => {
+      const room = this.#room(destination);
+      if (room <= 0 || this.#windows.standing(destination) === "working") return room;
+      if (!granted.has(destination) && granted.size >= this.#doubtfulRoom()) return 0;
+      granted.add(destination);
+      return 1;
+    };
   }
 
   #begin(work: Work): void {
@@ -135,15 +156,22 @@ export class Scheduler {
       this.#options.store.release(work);
       return;
     }
-    this.#running.set(work.destination, (this.#running.get(work.destination) ?? 0) + 1);
+    const { destination } = work;
+    const doubtful = this.#windows.standing(destination) === "working" ? 0 : 1;
+    this.#running.set(destination, (this.#running.get(destination) ?? 0) + 1);
     this.#total += 1;
+    this.#doubtful += doubtful;
     this.#options
       .run(work)
+      .then((feedback) => this.#windows.report(destination, feedback))
       .catch((error: unknown) => {
         // The claim stays: what the peer took must not be sent again while this process lives (design.md §5).
         this.#options.onError(error);
       })
-      .finally(() => this.#ended(work.destination));
+      .finally(() => {
+        this.#doubtful -= doubtful;
+        this.#ended(destination);
+      });
   }
 
   #ended(destination: string): void {

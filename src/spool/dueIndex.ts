@@ -106,7 +106,7 @@ export class DueIndex {
   }
 
   /** The earliest due time; undefined when nothing waits. Destinations in `exclude` do not count. */
-  nextDue(exclude?: ReadonlySet<string>): number | undefined {
+  nextDue(exclude?: Pick<ReadonlySet<string>, "has">): number | undefined {
     let earliest: number | undefined;
     const consider = (entry: Entry): void => {
       if (exclude?.has(entry.destination) === true) return;

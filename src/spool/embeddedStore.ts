@@ -163,7 +163,7 @@ export class EmbeddedStore implements Store {
     void this.#queue.submit({ kind: "release", key: claimed.key }).then(released);
   }
 
-  nextDueAt(exclude?: ReadonlySet<string>): Promise<number | undefined> {
+  nextDueAt(exclude?: Pick<ReadonlySet<string>, "has">): Promise<number | undefined> {
     return Promise.resolve(this.#due.nextDue(exclude));
   }
 

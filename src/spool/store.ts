@@ -34,7 +34,7 @@ export interface Store {
   /** Ends a claim without an attempt (drain, or no free connection); the recipients are due as before. */
   release(work: Work): void;
   /** When the next unclaimed recipient is due, those of `exclude` not counted; may be too early, never too late; undefined: none is waiting. */
-  nextDueAt(exclude?: ReadonlySet<string>): Promise<number | undefined>;
+  nextDueAt(exclude?: Pick<ReadonlySet<string>, "has">): Promise<number | undefined>;
   counts(): Promise<QueueCounts>;
   /** Called after each commit or add, and after release: there may be something due. */
   onWork(listener: () => void): void;

@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import type { DestinationFeedback } from "../../../src/delivery/destinationFeedback.ts";
+import { Scheduler } from "../../../src/delivery/scheduler.ts";
+import { DueIndex } from "../../../src/spool/dueIndex.ts";
+import type { Work } from "../../../src/spool/message.ts";
+import type { ClaimRequest, Store } from "../../../src/spool/store.ts";
+import { SteppedClock } from "./schedulerClock.ts";
+
+type Queue = Pick<Store, "claim" | "release" | "nextDueAt" | "onWork">;
+
+/** Works that are due from the start, so many of each destination, picked as the embedded store picks them. */
+class StubQueue implements Queue {
+  readonly #waiting: Map<string, number>;
+  readonly #due = new DueIndex();
+  claims = 0;
+  released = 0;
+  announce: () => void = () => undefined;
+
+  constructor(waiting: Readonly<Record<string, number>>) {
+    this.#waiting = new Map(Object.entries(waiting));
+    for (const destination of this.#waiting.keys()) this.#due.set(destination, 0);
+  }
+
+  claim({ now, limit, room }: ClaimRequest): Promise<readonly Work[]> {
+    this.claims += 1;
+    const works: Work[] = [];
+    for (const pick of this.#due.pick(now, limit, (destination) => Math.min(limit, room?.(destination) ?? limit))) {
+      const left = this.#waiting.get(pick.destination) ?? 0;
+      const taken = Math.min(left, pick.room, limit - works.length);
+      for (let i = 0; i < taken; i += 1) works.push({ destination: pick.destination } as Work);
+      this.#waiting.set(pick.destination, left - taken);
+      if (taken === left) this.#due.set(pick.destination, undefined);
+    }
+    return Promise.resolve(works);
+  }
+
+  release({ destination }: Work): void {
+    this.released += 1;
+    this.#waiting.set(destination, (this.#waiting.get(destination) ?? 0) + 1);
+    this.#due.offer(destination, 0);
+    this.announce();
+  }
+
+  nextDueAt(exclude?: Pick<ReadonlySet<string>, "has">): Promise<number | undefined> {
+    return Promise.resolve(this.#due.nextDue(exclude));
+  }
+
+  onWork(listener: () => void): void {
+    this.announce = listener;
+  }
+
+  add(destination: string, count: number): void {
+    this.#waiting.set(destination, (this.#waiting.get(destination) ?? 0) + count);
+    this.#due.offer(destination, 0);
+    this.announce();
+  }
+}
+
+type Running = { destination: string; end: (feedback: DestinationFeedback) => void; fail: (error: Error) => void };
+
+/** A scheduler whose attempts end when the test says so. Timers are mocked: time passes by `advance` only. */
+class Bench {
+  readonly clock = new SteppedClock();
+  readonly queue: StubQueue;
+  readonly errors: unknown[] = [];
+  readonly scheduler: Scheduler;
+  running: Running[] = [];
+
+  constructor(
+    waiting: Readonly<Record<string, number>>,
+    limits: { maxConnections: number; maxConnectionsPerDestination: number },
+  ) {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    this.queue = new StubQueue(waiting);
+    this.scheduler = new Scheduler({
+      store: this.queue as unknown as Store,
+      clock: this.clock,
+      run: ({ destination }) =>
+        new Promise((end, fail) => {
+          this.running.push({ destination, end, fail });
+        }),
+      onError: (error) => this.errors.push(error),
+      ...limits,
+    });
+  }
+
+  /** Everything that can happen without time passing. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async start(): Promise<void> {
+    this.scheduler.start();
+    await this.settle();
+  }
+
+  async advance(seconds: number): Promise<void> {
+    this.clock.advance(seconds);
+    mock.timers.tick(seconds * 1000);
+    await this.settle();
+  }
+
+  /** Ends what runs of `destination` (all of it, or the first `count`). */
+  async end(destination: string, feedback: DestinationFeedback, count = Number.POSITIVE_INFINITY): Promise<void> {
+    const ending = this.running.filter((entry) => entry.destination === destination).slice(0, count);
+    this.running = this.running.filter((entry) => !ending.includes(entry));
+    for (const { end } of ending) end(feedback);
+    await this.settle();
+  }
+
+  count(destination?: string): number {
+    return this.running.filter((entry) => destination === undefined || entry.destination === destination).length;
+  }
+}
+
+function benchTest(
+  title: string,
+  waiting: Readonly<Record<string, number>>,
+  limits: { maxConnections: number; maxConnectionsPerDestination: number },
+  run: (bench: Bench) => Promise<void>,
+): void {
+  test(title, async () => {
+    try {
+      const bench = new Bench(waiting, limits);
+      await bench.start();
+      await run(bench);
+      assert.deepEqual(bench.errors, []);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+}
+
+const WIDE = { maxConnections: 100, maxConnectionsPerDestination: 8 };
+
+benchTest("a destination begins with a few at once and gets more with each answer", { a: 100 }, WIDE, async (bench) => {
+  assert.equal(bench.count(), 5);
+  await bench.end("a", "answered", 1);
+  assert.equal(bench.count(), 6);
+  await bench.end("a", "answered");
+  assert.equal(bench.count(), 8);
+});
+
+benchTest("failures make it fewer; five in a row, none for 30 s, then one", { a: 100 }, WIDE, async (bench) => {
+  await bench.end("a", "unavailable", 4);
+  assert.equal(bench.count(), 1);
+  await bench.end("a", "unavailable");
+  assert.equal(bench.count(), 0);
+  await bench.advance(29);
+  assert.equal(bench.count(), 0);
+  await bench.advance(1);
+  assert.equal(bench.count(), 1);
+  await bench.end("a", "answered");
+  assert.equal(bench.count(), 2);
+});
+
+const HANGING = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`dead${i}`, 10]));
+
+benchTest(
+  "destinations that have not answered yet hold at most half of the connections; those that work get the rest",
+  { live: 5 },
+  { maxConnections: 20, maxConnectionsPerDestination: 20 },
+  async (bench) => {
+    await bench.end("live", "answered");
+    for (const [destination, count] of Object.entries(HANGING)) bench.queue.add(destination, count);
+    await bench.settle();
+    assert.equal(bench.count(), 10);
+    bench.queue.add("live", 100);
+    await bench.settle();
+    assert.equal(bench.count("live"), 10);
+    await bench.end("live", "answered", 4);
+    assert.equal(bench.count("live"), 10);
+    assert.equal(bench.queue.released, 0);
+  },
+);
+
+benchTest(
+  "who has not answered yet takes turns: each gets one before any gets two",
+  HANGING,
+  { maxConnections: 60, maxConnectionsPerDestination: 20 },
+  async (bench) => {
+    assert.equal(bench.count(), 30);
+    assert.equal(new Set(bench.running.map(({ destination }) => destination)).size, 30);
+  },
+);
+
+benchTest("one huge queue does not keep a single message waiting", { list: 100_000 }, WIDE, async (bench) => {
+  await bench.end("list", "answered");
+  bench.queue.add("single", 1);
+  await bench.settle();
+  assert.equal(bench.count("list"), 8);
+  assert.equal(bench.count("single"), 1);
+});
+
+benchTest(
+  "while nothing has room, the store is not asked again and again",
+  HANGING,
+  { maxConnections: 20, maxConnectionsPerDestination: 2 },
+  async (bench) => {
+    const before = bench.queue.claims;
+    for (let i = 0; i < 10; i += 1) await bench.advance(1);
+    assert.equal(bench.queue.claims, before);
+  },
+);
+
+benchTest("resting destinations wake the scheduler at the end of the first rest, not before", { a: 50 }, WIDE, async (bench) => {
+  await bench.end("a", "unavailable");
+  const before = bench.queue.claims;
+  for (let i = 0; i < 29; i += 1) await bench.advance(1);
+  assert.equal(bench.queue.claims, before);
+  await bench.advance(1);
+  assert.equal(bench.count(), 1);
+});
+
+test("an attempt whose record failed is told, frees its place and teaches nothing", async () => {
+  try {
+    const bench = new Bench({ a: 100 }, { maxConnections: 100, maxConnectionsPerDestination: 1 });
+    await bench.start();
+    const error = new Error("damaged");
+    bench.running.shift()?.fail(error);
+    await bench.settle();
+    assert.deepEqual(bench.errors, [error]);
+    assert.equal(bench.count(), 1);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+benchTest("stop: nothing new begins, and it waits for what runs", { a: 100 }, WIDE, async (bench) => {
+  let stopped = "no";
+  const stopping = bench.scheduler.stop().then(() => {
+    stopped = "yes";
+  });
+  await bench.end("a", "answered", 4);
+  assert.equal(bench.count(), 1);
+  assert.equal(stopped, "no");
+  await bench.end("a", "answered");
+  await stopping;
+  assert.equal(bench.count(), 0);
+});
