@@ -19,7 +19,7 @@ export type Terms = {
 };
 
 export function termsOf(rules: Rules): Terms {
-  return { rules, budget: new WorkBudget(), denials: new Map(), authority: new Map() };
+  return { rules, budget: new WorkBudget(rules.budget), denials: new Map(), authority: new Map() };
 }
 
 /**
@@ -61,13 +61,14 @@ export class ZoneDenials {
   readonly #nsec3: DenialProofs<"pausing">;
   readonly #refused: ReadonlyMap<string, ReasonChain>;
   readonly #failures: readonly Reason[];
-  readonly #usesNsec3: boolean;
+  /** Whether any of the proofs is by NSEC3. */
+  readonly usesNsec3: boolean;
 
   constructor(zone: SecureZone, verified: readonly RRset[], refused: ReadonlyMap<string, ReasonChain>, terms: Terms) {
     const { rules, budget } = terms;
     this.#refused = refused;
     this.#failures = [...refused.values()].flat();
-    this.#usesNsec3 = verified.some((rrset) => rrset.type === RR_TYPE.NSEC3);
+    this.usesNsec3 = verified.some((rrset) => rrset.type === RR_TYPE.NSEC3);
     this.#nsec = nsecProofs(zone.name, verified);
     this.#nsec3 = nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget);
   }
@@ -107,7 +108,7 @@ export class ZoneDenials {
     const result = yield* byNsec3();
     if (!isNotProved(result)) return result;
     // What stands last is what an operator should look at: a signature that does not hold before what is missing because of it.
-    const missing = this.#usesNsec3 ? result.reasons : byNsec.reasons;
+    const missing = this.usesNsec3 ? result.reasons : byNsec.reasons;
     const [code, causes] =
       this.#failures.length > 0 ? (["denial-invalid", this.#failures] as const) : (["denial-missing", missing] as const);
     return { kind: "notProved", reasons: [{ code, text: `it is not proved ${what}` }, ...causes] };

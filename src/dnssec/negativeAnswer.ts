@@ -38,10 +38,10 @@ export function* judgeNegative(
     return authority === "authentic" ? { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) } : authority;
   }
   const noData = yield* type === RR_TYPE.DS ? dsNoData(denials, name) : denials.noData(name, type);
-  // Where the RCODE claims more than is proved, only a full proof corrects it: an opt-out span next to the name is not one.
-  if (noData.kind === "notProved" || (nameError !== undefined && noData.kind === "insecure")) {
-    return bogus(...(nameError ?? noData).reasons);
-  }
+  if (noData.kind === "notProved") return bogus(...(nameError ?? noData).reasons);
+  // Where the RCODE claims more than is proved, only a proof by NSEC corrects it: servers of such zones have always got the RCODE of empty
+  // non-terminals wrong. With NSEC3 it is somebody else's doing.
+  if (nameError !== undefined && denials.usesNsec3) return bogus(...nameError.reasons);
   const authority = yield* judgeAuthority(message, trust.zone, terms);
   return authority === "authentic" ? { kind: "nodata", grade: gradeOf(noData, ttlLimit) } : authority;
 }
