@@ -19,6 +19,8 @@ export type UnusableKey = { kind: "unusable"; reason: string };
 
 export type SignatureAlgorithm = {
   mnemonic: string;
+  /** Of one verification; usual when not given. OpenSSL has no fast code for P-384: it takes six times as long as P-256. */
+  cost?: "usual" | "high";
   /** `publicKey` is the public key field of a DNSKEY. Costs about as much as a verification: keep the result. */
   importKey: (publicKey: Buffer) => VerifyingKey | UnusableKey;
 };
@@ -96,7 +98,7 @@ function ecdsa(mnemonic: string, curve: "P-256" | "P-384", hash: string, octets:
     importCurve(curve, octets, publicKey, (key, data, signature) => {
       return signature.length === octets && verify(hash, data, key, ecdsaSigValue(signature));
     });
-  return { mnemonic, importKey };
+  return { mnemonic, importKey, cost: curve === "P-384" ? "high" : "usual" };
 }
 
 /** RFC 3279 §2.2.3: the two integers as DER. Node can do this too (`dsaEncoding`), and then a verification takes half as long again. */

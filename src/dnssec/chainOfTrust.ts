@@ -217,7 +217,7 @@ function* judgeKeys(
     .map((rdata) => zoneKey(name, rdata, rules.algorithms))
     .flatMap((key) => (isMalformed(key) ? [] : [key]));
   const { now, algorithms, requireAllAlgorithms } = rules;
-  const terms = { now, algorithms, requireAllAlgorithms, budget: new WorkBudget() };
+  const terms = { now, algorithms, requireAllAlgorithms, budget: new WorkBudget(rules.budget) };
   const authenticated = authenticateKeys(dnskeys, keys, vouchers, terms);
   if (authenticated.kind === "failed") return bogus(...authenticated.reasons);
   return { kind: "secure", zone: { name, keys }, ttlSeconds: authenticated.rrset.ttl };

@@ -5,6 +5,7 @@ import type { AlgorithmTable } from "./algorithm.ts";
 import type { Nsec3IterationLimits } from "./nsec3.ts";
 import type { ZoneKey } from "./rrsig.ts";
 import type { ReasonChain } from "./securityStatus.ts";
+import type { SharedBudget } from "./workBudget.ts";
 
 /**
  * Evidence first, judgement after. A judgement is a generator without I/O: it yields what it still needs to know, is resumed with it, and
@@ -65,6 +66,8 @@ export type Rules = {
   nsec3Iterations: Nsec3IterationLimits;
   /** Every algorithm of a DS RRset must have signed the keys. RFC 6840 §5.11 says that validators should not insist. */
   requireAllAlgorithms: boolean;
+  /** What all answers may cost together; when not given, each may cost what a look-up may. */
+  budget?: SharedBudget;
 };
 
 /** How often a question is asked again of other servers when an answer did not validate. */

@@ -26,7 +26,13 @@ import { MAX_SIGNATURE_CHECKS_PER_RRSET, MAX_SIGNATURES_PER_RRSET, MAX_SIGNED_OC
  */
 
 /** A DNSKEY of a zone, ready to verify; the key is imported when first needed and then kept. */
-export type ZoneKey = Dnskey & { zone: DomainName; rdata: Buffer; imported: () => VerifyingKey | UnusableKey | UnsupportedKey };
+export type ZoneKey = Dnskey & {
+  zone: DomainName;
+  rdata: Buffer;
+  /** Of one check. */
+  cost: "usual" | "high";
+  imported: () => VerifyingKey | UnusableKey | UnsupportedKey;
+};
 export type UnsupportedKey = { kind: "unsupported" };
 
 export type WildcardExpansion = { wildcard: DomainName; closestEncloser: DomainName; nextCloser: DomainName };
@@ -57,7 +63,7 @@ export function zoneKey(zone: DomainName, rdata: Buffer, table: AlgorithmTable):
     key ??= table.signatures.get(dnskey.algorithm)?.importKey(dnskey.publicKey) ?? { kind: "unsupported" };
     return key;
   };
-  return { ...dnskey, zone, rdata, imported };
+  return { ...dnskey, zone, rdata, cost: table.signatures.get(dnskey.algorithm)?.cost ?? "usual", imported };
 }
 
 const DNSSEC_PROTOCOL = 3;
@@ -93,7 +99,8 @@ export function verifyRrset(rrset: RRset, keys: readonly ZoneKey[], now: number,
     for (const key of candidates) {
       checks += 1;
       if (checks > MAX_SIGNATURE_CHECKS_PER_RRSET) return failed(rrset, [...causes, tooMuch(`${checks - 1} signature checks`)]);
-      if (!budget.takeSignatureCheck()) return failed(rrset, [...causes, tooMuch(budget.exhausted ?? "signature checks")]);
+      if (!budget.takeSignatureCheck(key.cost))
+        return failed(rrset, [...causes, tooMuch(budget.exhausted ?? "signature checks")]);
       canonical ??= canonicalOrder(rrset);
       const refusal = check(key, rrset, canonical, rrsig);
       if (refusal === undefined) {

@@ -8,6 +8,7 @@ import { judgeAnchor, judgeCut } from "../dnssec/chainOfTrust.ts";
 import type { Evidence, Needed, Rules, Trust, TrustAnchors } from "../dnssec/evidence.ts";
 import type { Nsec3IterationLimits } from "../dnssec/nsec3.ts";
 import type { Resolution } from "../dnssec/securityStatus.ts";
+import { LOOKUP_LIMITS, SharedBudget, ZONE_LIMITS } from "../dnssec/workBudget.ts";
 import { TtlCache } from "./cache.ts";
 import type { Source } from "./source.ts";
 import { Verifier } from "./verifier.ts";
@@ -98,6 +99,7 @@ export class Validator {
       insecureZones: insecureZones ?? new Set(),
       nsec3Iterations: nsec3Iterations ?? NSEC3_ITERATIONS,
       requireAllAlgorithms: requireAllAlgorithms ?? false,
+      budget: new SharedBudget(LOOKUP_LIMITS),
     };
   }
 
@@ -114,11 +116,12 @@ export class Validator {
     if (known !== undefined) return { kind: "trust", trust: known.value };
     if (questions.left <= 0) return { kind: "trust", trust: TOO_MANY_QUESTIONS };
     questions.left -= QUESTIONS_PER_ZONE;
-    const judging = () => (needed.kind === "cut" ? judgeCut(needed.name, needed.parent, rules) : judgeAnchor(needed.name, rules));
     return await this.#flight(key, async () => {
-      // With questions of its own: what is remembered for all must not depend on what one look-up had left.
+      // With questions and a budget of its own: what is remembered for all must not depend on what one look-up had left.
       const own = { left: MAX_QUESTIONS_PER_ZONE };
-      const trust = await this.#verifier.run(judging(), (inner) => this.#provide(inner, rules, own));
+      const ownRules = { ...rules, budget: new SharedBudget(ZONE_LIMITS) };
+      const judging = needed.kind === "cut" ? judgeCut(needed.name, needed.parent, ownRules) : judgeAnchor(needed.name, ownRules);
+      const trust = await this.#verifier.run(judging, (inner) => this.#provide(inner, ownRules, own));
       if (rules.anchors === this.#anchors) this.#trust.set(key, trust, trust.ttlSeconds);
       return { kind: "trust", trust };
     });

@@ -1,37 +1,18 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { systemRandom } from "../../src/clock.ts";
-import { type AlgorithmTable, algorithmTable } from "../../src/dnssec/algorithm.ts";
 import { createForwarder } from "../../src/resolver/forwarder.ts";
 import { createResolver } from "../../src/resolver/resolver.ts";
 import { createTransport } from "../../src/resolver/socketTransport.ts";
 import { anchorsOf } from "../conformance/ownCase.ts";
 import { FAKE_NOW } from "../fake/zone.ts";
-import { hostileInternet } from "./hostileInternet.ts";
+import { countingAlgorithms, hostileInternet } from "./hostileInternet.ts";
 import { type HostileServer, hostileServer } from "./hostileServer.ts";
 
 /** What hostile zones on a real server can make the resolver do, counted in operations. `npm run bench -- hostile` has the times. */
 
 const ADDRESS = "127.24.1.1";
 const internet = hostileInternet();
-
-function counting(): { algorithms: AlgorithmTable; checks: () => number } {
-  let checks = 0;
-  const { signatures, digests } = algorithmTable({ sha1: "insecure" });
-  const counted = [...signatures].map(([number, algorithm]) => {
-    const importKey: typeof algorithm.importKey = (publicKey) => {
-      const key = algorithm.importKey(publicKey);
-      if (key.kind !== "key") return key;
-      const verifies = (data: Buffer, signature: Buffer): boolean => {
-        checks += 1;
-        return key.verifies(data, signature);
-      };
-      return { ...key, verifies };
-    };
-    return [number, { ...algorithm, importKey }] as const;
-  });
-  return { algorithms: { signatures: new Map(counted), digests }, checks: () => checks };
-}
 
 describe("hostile zones", () => {
   let server: HostileServer;
@@ -47,7 +28,7 @@ describe("hostile zones", () => {
     test(one.title, async () => {
       const clock = { now: () => FAKE_NOW * 1000, monotonic: () => performance.now() };
       const transport = createTransport({ clock, random: systemRandom });
-      const { algorithms, checks } = counting();
+      const { algorithms, checks } = countingAlgorithms();
       const upstreams = [{ address: ADDRESS, port: server.port }] as const;
       const resolver = createResolver({
         source: createForwarder({ upstreams, transport, clock, timeoutSeconds: 30 }),

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  LOOKUP_LIMITS,
   MAX_DS_MISMATCHES,
   MAX_FAILED_SIGNATURE_CHECKS,
   MAX_NSEC3_HASHES,
   MAX_NSEC3_HASHES_AT_LIMIT,
   MAX_SIGNATURE_CHECKS,
   NSEC3_HASHES_BEFORE_YIELD,
+  SharedBudget,
   WorkBudget,
 } from "../../../src/dnssec/workBudget.ts";
 
@@ -45,4 +47,30 @@ test("a yield is due after some hashes, once", () => {
     return budget.takeYield();
   });
   assert.deepEqual(due, [...new Array(NSEC3_HASHES_BEFORE_YIELD - 1).fill(false), true, false]);
+});
+
+test("answers of one look-up share what it may cost: checks, costly checks, rounds of NSEC3 hashing", () => {
+  const answers = (shared: SharedBudget) => Array.from({ length: 100 }, () => new WorkBudget(shared));
+  const limits = { signatureChecks: 48, costlySignatureChecks: 16, nsec3Answers: 4 };
+  const total = (take: (budget: WorkBudget) => boolean, shared = new SharedBudget(limits)): number =>
+    answers(shared).reduce((sum, budget) => sum + granted(() => take(budget)), 0);
+  assert.equal(total(passed), 48);
+  assert.equal(
+    total((budget) => budget.takeSignatureCheck("high")),
+    16,
+  );
+  assert.equal(
+    total((budget) => budget.takeNsec3Hash(100, 100)),
+    4 * MAX_NSEC3_HASHES_AT_LIMIT,
+  );
+  // Costly checks count as checks; when none of them is left, others still are.
+  const shared = new SharedBudget(limits);
+  total((budget) => budget.takeSignatureCheck("high"), shared);
+  assert.equal(total(passed, shared), 48 - 16);
+});
+
+test("what is over for the look-up is over for its answers, and they say so", () => {
+  const budget = new WorkBudget(new SharedBudget({ ...LOOKUP_LIMITS, costlySignatureChecks: 0 }));
+  assert.equal(budget.takeSignatureCheck("high"), false);
+  assert.match(budget.exhausted ?? "", /^0 signature checks with a costly algorithm for one question$/);
 });
