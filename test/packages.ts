@@ -9,6 +9,9 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "unbound", provides: "/usr/sbin/unbound", service: "unbound" },
   { name: "ldnsutils", provides: "/usr/bin/ldns-signzone" },
   { name: "bind9-utils", provides: "/usr/bin/dnssec-signzone" },
+  { name: "bind9-dnsutils", provides: "/usr/bin/delv" },
+  { name: "knot", provides: "/usr/sbin/keymgr", service: "knot" },
+  { name: "knot-dnssecutils", provides: "/usr/bin/kzonesign" },
   { name: "dnsmasq-base", provides: "/usr/sbin/dnsmasq" },
   { name: "openssl", provides: "/usr/bin/openssl" },
   // For promtool, which lints the metrics.

@@ -57,9 +57,7 @@ type Truth = (name: DomainName, type: number) => Promise<Message>;
 type Bench = { world: World; truth: Truth; lanes: readonly Lane[]; anchors: TrustAnchors; transport: Transport };
 
 /** Runs mutants `from` to `to` and returns those on which the judges did not agree. */
-export async function runCampaign(
-  options: CampaignOptions,
-): Promise<{ disagreements: Disagreement[]; baseline: Disagreement[] }> {
+export async function runCampaign(options: CampaignOptions): Promise<{ disagreements: Disagreement[] }> {
   const directory = await mkdtemp(join(tmpdir(), "dane-relay-differential-"));
   const block = await claimBlock();
   const stops: (() => Promise<void> | void)[] = [() => rm(directory, { recursive: true, force: true }), () => block.release()];
@@ -78,7 +76,7 @@ export async function runCampaign(
       }
     };
     await Promise.all(bench.lanes.map(work));
-    return { disagreements, baseline: [] };
+    return { disagreements };
   } finally {
     for (const stop of stops.toReversed()) await stop();
   }

@@ -10,7 +10,7 @@ import { canonicalRdata } from "../../src/dns/rdata.ts";
 import { typeName } from "../../src/dns/rdataText.ts";
 import { algorithmTable } from "../../src/dnssec/algorithm.ts";
 import type { TrustAnchors } from "../../src/dnssec/evidence.ts";
-import { reasonText } from "../../src/dnssec/securityStatus.ts";
+import { type ReasonChain, type ReasonCode, reasonText } from "../../src/dnssec/securityStatus.ts";
 import { createForwarder } from "../../src/resolver/forwarder.ts";
 import { createResolver } from "../../src/resolver/resolver.ts";
 import type { Transport } from "../../src/resolver/transport.ts";
@@ -24,7 +24,7 @@ import { answers } from "./dnsProbe.ts";
  */
 export type Opinion =
   | { status: "secure" | "insecure"; answer: "records" | "nodata" | "nxdomain"; records: string }
-  | { status: "refused"; why: string };
+  | { status: "refused"; why: string; code?: ReasonCode };
 
 export function opinionText(opinion: Opinion): string {
   return opinion.status === "refused" ? "refused" : `${opinion.status} ${opinion.answer}`;
@@ -45,6 +45,9 @@ function spelled(records: readonly Pick<ResourceRecord, "name" | "type" | "rdata
 
 const TIMEOUT_SECONDS = 12;
 
+/** RFC 9276 §3.2 leaves the limits open. With Unbound's (val-nsec3-keysize-iterations), what lies between the two is compared as well. */
+const UNBOUND_ITERATIONS = { insecureAbove: 150, bogusAbove: 65_535 };
+
 /** Ours, with empty caches. */
 export async function ourOpinion(
   upstream: string,
@@ -59,26 +62,39 @@ export async function ourOpinion(
     algorithms: algorithmTable({ sha1: "insecure" }),
     clock: systemClock,
     timeoutSeconds: TIMEOUT_SECONDS,
+    nsec3Iterations: UNBOUND_ITERATIONS,
     trustCacheEntries: 1000,
     cacheEntries: 1000,
   });
   const resolution = await resolver.lookup(question.name, question.type);
   if (resolution.status === "bogus" || resolution.status === "indeterminate")
-    return { status: "refused", why: `${resolution.status}: ${reasonText(resolution.reasons)}` };
+    return refusal(resolution.status, resolution.reasons);
   const aliases = resolution.aliases.map(({ name, target }) => ({ name, type: RR_TYPE.CNAME, rdata: nameToWire(target) }));
   const records = "records" in resolution ? resolution.records : [];
   return { status: resolution.status, answer: resolution.answer, records: spelled([...aliases, ...records]) };
+}
+
+/** `code`: of the outermost reason, which is the innermost that could be told. */
+function refusal(status: "bogus" | "indeterminate", reasons: ReasonChain): Opinion {
+  return { status: "refused", why: `${status}: ${reasonText(reasons)}`, code: reasons[0].code };
 }
 
 const NXDOMAIN = 3;
 
 /** What a message of a validating server says: AD, RCODE and answer section (RFC 4035 §3.2). */
 function opinionOf(message: Message, { type }: Question): Opinion {
-  if (message.rcode !== 0 && message.rcode !== NXDOMAIN) return { status: "refused", why: `RCODE ${message.rcode}` };
+  if (message.rcode !== 0 && message.rcode !== NXDOMAIN)
+    return { status: "refused", why: `RCODE ${message.rcode}${extendedError(message)}` };
   const status = message.authenticData ? "secure" : "insecure";
   const kept = message.answer.filter((one) => one.type === type || (one.type === RR_TYPE.CNAME && type !== RR_TYPE.CNAME));
   const answer = kept.some((one) => one.type === type) ? "records" : message.rcode === NXDOMAIN ? "nxdomain" : "nodata";
   return { status, answer, records: spelled(kept) };
+}
+
+/** RFC 8914 §2. */
+function extendedError({ edns }: Message): string {
+  const errors = edns?.options.filter((option) => option.code === 15 && option.data.length >= 2) ?? [];
+  return errors.map(({ data }) => `, EDE ${data.readUInt16BE(0)} ${data.subarray(2).toString()}`).join("");
 }
 
 export type UnboundJudge = {
@@ -118,6 +134,7 @@ export async function startUnboundJudge(options: {
     '  module-config: "validator iterator"',
     `  trust-anchor-file: "${options.trustAnchorFile}"`,
     "  val-log-level: 2",
+    "  ede: yes",
     "  val-sig-skew-min: 0",
     "  val-sig-skew-max: 0",
     "  aggressive-nsec: no",

@@ -1,0 +1,32 @@
+import { parseArgs } from "node:util";
+import { runCampaign } from "./campaign.ts";
+import { DifferentialReport } from "./differentialReport.ts";
+import { signings } from "./differentialWorld.ts";
+
+/**
+ * The long run of the differential test: `--mutants N`, `--seed N`; `--only N` plays one mutant of that seed; `--zones all` has every signer
+ * sign with every algorithm and every kind of denial. Ends with 1 where a disagreement is not explained.
+ */
+const { values } = parseArgs({
+  options: {
+    mutants: { type: "string", default: "10000" },
+    seed: { type: "string", default: "1" },
+    zones: { type: "string", default: "each" },
+    only: { type: "string" },
+  },
+});
+const [from, to] = values.only === undefined ? [0, Number(values.mutants)] : [Number(values.only), Number(values.only) + 1];
+const report = new DifferentialReport();
+const { disagreements } = await runCampaign({
+  rows: signings(values.zones === "all" ? "all" : "each"),
+  seed: Number(values.seed),
+  from,
+  to,
+  onResult: (result) => {
+    report.result(result);
+    if (report.mutants % 1000 === 0) console.error(`${report.mutants} mutants`);
+  },
+});
+report.disagreements(disagreements);
+console.log(report.text());
+process.exitCode = report.unexplained.length + report.downgrades.length === 0 ? 0 : 1;

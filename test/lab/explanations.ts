@@ -1,0 +1,121 @@
+import { RR_TYPE } from "../../src/dns/message.ts";
+import type { ReasonCode } from "../../src/dnssec/securityStatus.ts";
+import type { Disagreement } from "./campaign.ts";
+import { sameOpinion } from "./judges.ts";
+import { questionKey } from "./mutantServer.ts";
+
+/**
+ * Why our verdict may differ from Unbound's: every disagreement belongs to one of these, or is a bug of ours. In none of them do we take
+ * what is not the zone's own answer: `stricter` ones we refuse, and where Unbound refuses what we take, it is the truth.
+ */
+export type Explanation = { kind: "stricter" | "true all the same" | "another message"; title: string; why: string };
+type Rule = Explanation & { matches: (one: Disagreement) => boolean };
+
+function refusedFor({ ours, unbound }: Disagreement, ...codes: ReasonCode[]): boolean {
+  return ours.status === "refused" && unbound.status !== "refused" && codes.some((code) => code === ours.code);
+}
+
+function isSpoiledItself({ mutant: { question, spoiled } }: Disagreement): boolean {
+  return questionKey(question.name, question.type) === questionKey(spoiled.name, spoiled.type);
+}
+
+function isJoined({ mutant: { message } }: Disagreement): boolean {
+  return message.answer.some((one) => one.type === RR_TYPE.CNAME || one.type === RR_TYPE.DNAME);
+}
+
+function changedBy({ mutant }: Disagreement, ...labels: string[]): boolean {
+  return mutant.labels.some((label) => labels.some((one) => label.startsWith(one)));
+}
+
+function bothUsable({ ours, unbound }: Disagreement): boolean {
+  return ours.status !== "refused" && unbound.status !== "refused";
+}
+
+function isTruth({ ours, truth }: Disagreement): boolean {
+  return sameOpinion(ours, truth);
+}
+
+function isOptOut({ mutant }: Disagreement): boolean {
+  return mutant.question.name.includes("optout.");
+}
+
+const RULES: readonly Rule[] = [
+  {
+    kind: "another message",
+    title: "the end of a joined alias chain",
+    why: "We take the whole chain from one message where each part holds (or is insecure); Unbound asks for every target again.",
+    matches: (one) => bothUsable(one) && isSpoiledItself(one) && isJoined(one) && !isTruth(one),
+  },
+  {
+    kind: "true all the same",
+    title: "a CNAME beside the records",
+    why: "RFC 2181 §10.1 forbids it. We answer with what was asked for, Unbound with both; it refuses an unsigned one under opt-out.",
+    matches: (one) =>
+      isTruth(one) && changedBy(one, "cname-beside", "unsigned-cname", "signed-cname") && one.delv.status !== "refused",
+  },
+  {
+    kind: "true all the same",
+    title: "denials of other names in the message",
+    why: "We leave out what other zones say in a joined message; Unbound wants the authority section signed by one zone. delv does as we do.",
+    matches: (one) =>
+      isTruth(one) && one.unbound.status === "refused" && changedBy(one, "denials-of-many") && one.delv.status !== "refused",
+  },
+  {
+    kind: "stricter",
+    title: "a CNAME that its DNAME does not make",
+    why: "RFC 6672 §5.3.1: it must be the same. Unbound makes one of its own and drops what came.",
+    matches: (one) => refusedFor(one, "dname-synthesis"),
+  },
+  {
+    kind: "stricter",
+    title: "a chain of aliases without an end",
+    why: "We say that it cannot be looked up; Unbound answers with the part that it has followed, and no record.",
+    matches: (one) => refusedFor(one, "alias-loop") && "answer" in one.unbound && one.unbound.answer === "nodata",
+  },
+  {
+    kind: "stricter",
+    title: "a message that contradicts itself",
+    why: "Two CNAMEs at a name, records beside RCODE NXDOMAIN, another class: we take nothing of it, Unbound what it likes.",
+    matches: (one) => refusedFor(one, "malformed"),
+  },
+  {
+    kind: "stricter",
+    title: "RDATA that is malformed",
+    why: "We refuse the whole message, Unbound drops the record or does not look into it.",
+    matches: (one) => refusedFor(one, "lookup-failed") && changedBy(one, "rdata-size", "rdata-bit", "add-record"),
+  },
+  {
+    kind: "stricter",
+    title: "NSEC, NSEC3, DS or SOA out of a wildcard",
+    why: "RFC 4592 §4: these are not expanded. Unbound takes them where the zone has signed so.",
+    matches: (one) => refusedFor(one, "signature-unusable") && changedBy(one, "resign-labels", "wildcard-itself"),
+  },
+  {
+    kind: "stricter",
+    title: "records in another section",
+    why: "An answer is in the answer section, a denial in the authority section (RFC 4035 §3.1). Unbound finds them anywhere.",
+    matches: (one) => one.ours.status === "refused" && one.unbound.status !== "refused" && changedBy(one, "move-section"),
+  },
+  {
+    kind: "stricter",
+    title: "an unsigned DNAME of a signed zone above an unsigned one",
+    why: "The DNAME's own zone is signed, so it must be. Unbound judges it by the name that was asked for.",
+    matches: (one) => refusedFor(one, "signature-missing") && changedBy(one, "dname-forged"),
+  },
+  {
+    kind: "stricter",
+    title: "unsigned denial in an opt-out span",
+    why: "There may be an unsigned delegation there, so Unbound takes any denial as insecure. We want one that the zone signed.",
+    matches: (one) =>
+      one.ours.status === "refused" && one.unbound.status === "insecure" && isOptOut(one) && one.truth.status === "insecure",
+  },
+];
+
+export function explanationOf(disagreement: Disagreement): Explanation | undefined {
+  return RULES.find((rule) => rule.matches(disagreement));
+}
+
+/** What must never be: an answer that we take, Unbound refuses, and the zone did not give. */
+export function isDowngrade({ ours, unbound, truth }: Disagreement): boolean {
+  return ours.status !== "refused" && unbound.status === "refused" && !sameOpinion(ours, truth);
+}
