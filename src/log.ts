@@ -212,6 +212,7 @@ export function levelOf(event: LogEvent): LogLevel {
       if (event.state === "refused") return "error";
       return event.state === "reloaded" ? "info" : "warn";
     case "sts":
+      // RFC 8461 §10.2: administrators are alerted, but not where the policy is being removed.
       if (event.state === "failed") return event.mode === "none" ? "info" : "warn";
       return event.state === "trouble" ? "error" : "info";
     case "tlsrpt":

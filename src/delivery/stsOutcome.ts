@@ -8,13 +8,13 @@ import type { ChannelSecurity, ConnectionFailure } from "./connection.ts";
 import type { Route } from "./route.ts";
 import { identityOf, type VerificationContext } from "./serverVerification.ts";
 
-/** What one session came to under the MTA-STS policy of its domain: for the log, and for TLSRPT (RFC 8460 §4.3, §6 of RFC 8461). */
+/** What one session came to under the MTA-STS policy of its domain: for the log, and for TLSRPT (RFC 8461 §6, RFC 8460 §4.3). */
 export type StsOutcome = { mode: "enforce" | "testing"; result: "success" | StsSessionFailure; reason?: string };
 
 /** What MTA-STS says of a next-hop domain; never rejects. */
 export type StsPolicyFor = (domain: DomainName) => Promise<PolicyInForce>;
 
-/** What a host must reach with MTA-STS considered; the policy is only asked where it could change anything. */
+/** What a host must reach with MTA-STS considered (RFC 8461 §4); the policy is only asked where it could change anything. */
 export async function heldToSts(
   tls: HostTls,
   host: string,

@@ -27,7 +27,7 @@ export type PolicyStep =
 
 const DAY_SECONDS = 86_400;
 
-/** §5.1: a policy holds as long as the time since its fetch has not exceeded its max_age. A clock that was set back ends no policy. */
+/** RFC 8461 §3.2, §5.1: a policy holds as long as the time since its fetch has not exceeded its max_age. A clock that was set back ends no policy. */
 export function isInForce({ policy, fetchedAt }: CachedPolicy, now: number): boolean {
   return now - fetchedAt <= policy.maxAgeSeconds * 1000;
 }

@@ -10,7 +10,7 @@ import { dnsIdentifiers, matchesIdentifier } from "../x509/certificateName.ts";
 import { isPublicAddress } from "./publicAddress.ts";
 
 /**
- * Fetches the policy of a domain from its policy host (RFC 8461 §3.3): HTTPS to addresses that our own resolver found, a certificate that is
+ * Fetches the policy of a domain from its policy host (RFC 8461 §3.3, §8.2): HTTPS to addresses that our own resolver found, a certificate that is
  * valid for the policy host, no redirect, no cache, no more than 64 KiB in a minute.
  */
 export type PolicyFetchOptions = {
@@ -54,6 +54,7 @@ export function createPolicyFetcher(options: PolicyFetchOptions): PolicyFetcher 
   return async (domain, signal) => {
     const host = prefixed(["mta-sts"], domain);
     if (!isName(host)) return failed("sts-policy-fetch-error", `mta-sts.${displayName(domain)} is no name: ${host.reason}`);
+    // RFC 8461 §7.2.
     trust ??= createSecureContext({ ca: [...options.roots], minVersion: "TLSv1.2" });
     const limit = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMilliseconds ?? FETCH_MILLISECONDS)]);
     const found = await addressesOf(host, options);

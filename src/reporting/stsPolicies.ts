@@ -11,7 +11,7 @@ import type { FetchedPolicy, PolicyFetcher } from "./mtaStsFetch.ts";
 import type { PolicyCache } from "./policyCache.ts";
 
 /**
- * MTA-STS policies for deliveries (RFC 8461 §3, §5.1): the TXT record at each delivery (the resolver remembers it for its TTL), the policy from
+ * MTA-STS policies for deliveries (RFC 8461 §3, §5, §5.1): the TXT record at each delivery (the resolver remembers it for its TTL), the policy from
  * the cache or by HTTPS, and a fresh copy of what is in use long before it expires.
  *
  *   policyFor:  cache + TXT --policyStep--> use (a refresh goes on beside) | fetch, then use the new one or the cached one | none
@@ -106,6 +106,7 @@ export class StsPolicies {
     void this.#fetchOnce(cached.domain, seen.kind === "record" ? seen.id : cached.id);
   }
 
+  /** RFC 8461 §3.1; an alias leads to another domain's record, which is as good. */
   async #seenRecord(domain: DomainName): Promise<SeenRecord> {
     const owner = prefixed(["_mta-sts"], domain);
     if (!isName(owner)) return { kind: "none" };

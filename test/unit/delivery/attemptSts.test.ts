@@ -386,6 +386,19 @@ test("a session that was opened under one demand serves no other: enforce after 
   }
 });
 
+test("SNI is the MX host's name, also where TLSA records hang elsewhere (RFC 8461 §7.1)", async () => {
+  const alias = dns(
+    "example.org MX insecure 10 mx1.example.org",
+    "mx1.example.org A secure via secure real.example.net mx1",
+    "mx1.example.org AAAA secure via secure real.example.net nodata",
+    "_PORT._tcp.real.example.net TLSA secure 2 1 1 ca",
+  );
+  const receivers: Record<string, Receiver> = { mx1: { names: ["mx1.example.org", "real.example.net"] } };
+  const { results, peers } = await playOnce({ dns: alias, sts: ENFORCE, receivers });
+  assert.deepEqual([results[0]?.trace.tls, results[0]?.trace.dane], ["sts", "halfdane"]);
+  assert.equal(peers.get("mx1")?.sessions[0]?.handshake?.serverName, "mx1.example.org");
+});
+
 test("sessions are shared only under the same policy, name and TLSA set", () => {
   const TLSA = { usage: 2, selector: 1, matchingType: 1, data: Buffer.alloc(32) };
   const identifier = name("mx1.example.org");

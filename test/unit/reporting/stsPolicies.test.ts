@@ -174,6 +174,13 @@ for (const [shows, answer, host, end] of ATTACKS)
     assert.equal(await sender.policy(), end);
   });
 
+test("a TXT record behind an alias is one of the domain's own (RFC 8461 §3.1)", async () => {
+  const sender = new Sender();
+  sender.answer = { ...txt("two"), via: [{ to: "_mta-sts.provider.example", status: "insecure" }] };
+  assert.equal(await sender.policy(), "enforce two");
+  assert.deepEqual(sender.fetched, [DOMAIN], "the policy host is below the domain all the same (RFC 8461 §8.2)");
+});
+
 test("another id: the new policy is fetched and used at once, whatever it says", async () => {
   const sender = new Sender();
   assert.equal(await sender.policy(), "enforce one");
