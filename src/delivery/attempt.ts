@@ -1,14 +1,15 @@
+import { demandWithCredentials } from "../policy/authenticatedTls.ts";
 import { refusalOutcome } from "../policy/disposition.ts";
-import { hostTls, unmetDemand } from "../policy/tlsPolicy.ts";
+import { unmetDemand } from "../policy/tlsPolicy.ts";
 import { absenceOutcome, unroutableOutcome } from "../policy/unroutable.ts";
 import type { Work } from "../spool/message.ts";
 import { tryAddress } from "./addressAttempt.ts";
 import { type Attempt, connectionTo, type DeliveryContext } from "./context.ts";
 import { gatherEvidence, type HostEvidence, literalEvidence } from "./host.ts";
+import { demandOnHost } from "./hostDemand.ts";
 import { Ledger, type RecipientOutcome } from "./ledger.ts";
 import { findRoute, type Route } from "./route.ts";
 import { reportLookup, reportRefusal } from "./sessionReport.ts";
-import { heldToSts } from "./stsOutcome.ts";
 import { absentTrace, brokenTrace, refusalTrace, unknownTrace, unroutableTrace } from "./trace.ts";
 
 /**
@@ -16,7 +17,7 @@ import { absentTrace, brokenTrace, refusalTrace, unknownTrace, unroutableTrace }
  *
  *   resolve      route.ts           the MX records, validated; or a configured route (RFC 5321 §5.1)
  *   order        mxOrder.ts         by preference, equals at random
- *   policy       host.ts            addresses and TLSA of one host (RFC 7672 §2.2); tlsPolicy.ts, stsPolicy.ts: what a connection needs
+ *   policy       host.ts            addresses and TLSA of one host (RFC 7672 §2.2); hostDemand.ts: what a connection to it needs
  *   connect      addressAttempt.ts  address by address: connection.ts: TCP, greeting, EHLO, STARTTLS
  *   verify       hostSession.ts     the certificate against TLSA or PKIX, before a byte of SMTP goes into the channel (RFC 7672 §3)
  *   deliver      clientDialogue.ts  MAIL, RCPT, DATA (RFC 5321 §3.3)
@@ -42,9 +43,12 @@ type RoutedRoute = Exclude<Route, { kind: "unroutable" }>;
 type Absent = Extract<HostEvidence, { kind: "absent" }>;
 
 /** Host after host, in order, until every recipient has an answer. */
-async function tryHosts(the: Attempt): Promise<void> {
-  const { work, demand, ledger, context } = the;
+async function tryHosts(whole: Attempt): Promise<void> {
+  const { work, ledger, context } = whole;
   const route = await findRoute(work.destination, context.route);
+  const credentials = route.kind === "unroutable" ? undefined : route.credentials;
+  const demand = credentials === undefined ? whole.demand : demandWithCredentials(whole.demand);
+  const the = { ...whole, demand };
   if (route.kind === "unroutable") {
     if (route.trouble.kind === "lookup") reportLookup({ domain: route.nextHop, reasons: route.trouble.reasons }, the);
     ledger.closeOpen(unroutableOutcome(route.trouble), unroutableTrace(route, demand));
@@ -79,7 +83,7 @@ async function* evidenceOf(route: RoutedRoute, { demand, context }: Attempt): As
 async function tryHost(evidence: Extract<HostEvidence, { kind: "reachable" }>, route: RoutedRoute, the: Attempt): Promise<void> {
   const { work, demand, ledger, context } = the;
   const { host, dane, dnssec, addresses } = evidence;
-  const { tls, sts, found } = await heldToSts(hostTls({ host, dane, ...demand }), host, route, demand, context.stsPolicyFor);
+  const { tls, sts, found } = await demandOnHost(evidence, route, demand, context);
   const unmet = unmetDemand(demand, work.envelope.sender);
   const policies = { dane, sts: found, nextHop: route.kind === "hosts" ? route.nextHop : undefined };
   if (tls.kind === "refuse") {

@@ -55,6 +55,7 @@ export function connectionTo(
       ...context.request,
       port: route.port,
       implicitTls: route.channel === "implicit",
+      ...(route.credentials === undefined ? {} : { auth: route.credentials }),
       ...(localAddress === undefined ? {} : { localAddress }),
     },
     // RFC 6066 §3: a literal address is no server name.

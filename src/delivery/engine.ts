@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
 import type { Clock, Random } from "../clock.ts";
 import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
@@ -209,7 +210,7 @@ export class DeliveryEngine {
     const { resolver, clock, random, onEvent, stsPolicyFor, trustedRoots } = this.#options;
     const below = (exclusiveMaximum: number) => random.below(exclusiveMaximum);
     return {
-      route: { resolver, routes: settings.routes, port: settings.port, self: settings.hostname, random: below },
+      route: { resolver, routes: settings.routes, port: settings.port, self: settings.hostname, random: below, readSecret },
       resolver,
       allowLoopback: settings.allowLoopback,
       insecureMx: settings.insecureMx,
@@ -239,6 +240,10 @@ export class DeliveryEngine {
 function bestOf(outcomes: readonly RecipientOutcome[]): Outcome["kind"] {
   const kinds = outcomes.map(({ outcome }) => outcome.kind);
   return (["delivered", "deferred", "failed"] as const).find((kind) => kinds.includes(kind)) ?? "failed";
+}
+
+function readSecret(file: string): Promise<string> {
+  return readFile(file, "utf8");
 }
 
 async function* once(content: Buffer): AsyncGenerator<Buffer> {

@@ -129,8 +129,9 @@ function stsOf(
   reused: "yes" | "no",
   context: SessionContext,
 ): StsOutcome | undefined {
-  if (connection.tls.kind === "authenticateByPkix") return { mode: "enforce", result: "success" };
-  return reused === "yes" ? undefined : testingOutcome(connection.sts, session.security, context);
+  const { tls, sts } = connection;
+  if (tls.kind === "authenticateByPkix" && sts.kind === "enforce") return { mode: "enforce", result: "success" };
+  return reused === "yes" ? undefined : testingOutcome(sts, session.security, context);
 }
 
 /** Sessions are shared only between deliveries to the same host, address and port under the same demand and TLSA set. */
@@ -141,7 +142,10 @@ export function poolKey(connection: HostConnection, need: TlsNeed["need"]): stri
     policy === undefined ? [] : [policy.base, ...policy.records.map(presentTlsa).sort(), ...[...policy.identifiers].sort()];
   const demand = tls.kind === "authenticateByPkix" ? ["pkix", tls.identifier, ...tlsa] : tlsa;
   const channel = request.implicitTls ? "implicit" : "starttls";
-  return [connection.host, connection.address, request.port, channel, request.localAddress ?? "", need, ...demand].join("|");
+  const user = request.auth?.user ?? "";
+  return [connection.host, connection.address, request.port, channel, request.localAddress ?? "", user, need, ...demand].join(
+    "|",
+  );
 }
 
 /** The TLSA records that the server has to match. */

@@ -40,7 +40,8 @@ export type RouteContext = {
   /** Our own host name, to see loops. */
   self: DomainName;
   random: (exclusiveMaximum: number) => number;
-  readSecret: (file: string) => Promise<string>;
+  /** Without: no password file can be read. */
+  readSecret?: (file: string) => Promise<string>;
 };
 
 /** Resolves `destination` (an A-label domain, or `[literal]`) to the hosts to try, in order: design.md §3's first column. */
@@ -88,14 +89,20 @@ type ReadCredentials = { kind: "credentials"; credentials: Credentials } | { kin
 async function credentialsOf(auth: RouteCredentials, context: RouteContext): Promise<ReadCredentials> {
   const { username, password, passwordFile } = auth;
   if (password !== undefined) return { kind: "credentials", credentials: { user: username, password } };
-  if (passwordFile === undefined) return { kind: "error", reason: `auth of ${username} has neither password nor passwordFile` };
+  const { readSecret } = context;
+  if (passwordFile === undefined || readSecret === undefined)
+    return { kind: "error", reason: `auth of ${username} has neither password nor passwordFile` };
   try {
     // Editors and `echo` end a file with a line end; a password has none.
-    const read = (await context.readSecret(passwordFile)).replace(/\r?\n$/, "");
-    if (read === "" || read.includes("\0")) return { kind: "error", reason: `the password file ${passwordFile} holds no password` };
+    const read = (await readSecret(passwordFile)).replace(/\r?\n$/, "");
+    if (read === "" || read.includes("\0"))
+      return { kind: "error", reason: `the password file ${passwordFile} holds no password` };
     return { kind: "credentials", credentials: { user: username, password: read } };
   } catch (error) {
-    return { kind: "error", reason: `the password file cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+    return {
+      kind: "error",
+      reason: `the password file cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    };
   }
 }
 

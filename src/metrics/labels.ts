@@ -53,7 +53,7 @@ export const PROTOCOLS = ["TLSv1.2", "TLSv1.3", "other"] as const;
 /** Key exchange groups; `none` where there was no ephemeral key. */
 export const GROUPS = ["X25519MLKEM768", "X25519", "X448", "P-256", "P-384", "P-521", "ffdhe", "none", "other"] as const;
 
-const WANTED = ["dane", "dane-only", "sts", "encrypt", "may", "none"] as const satisfies readonly TlsWanted[];
+const WANTED = ["dane", "dane-only", "sts", "pkix", "encrypt", "may", "none"] as const satisfies readonly TlsWanted[];
 const GOT = [
   ...WANTED,
   "halfdane",

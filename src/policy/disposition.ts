@@ -22,7 +22,7 @@ export type CauseKind =
 export type Cause = { kind: CauseKind; text: string; host?: string; address?: string; reply?: Reply };
 
 /** What was reached, in the words of design.md: left and right side of `wanted:got`. */
-export type TlsWanted = "dane" | "dane-only" | "sts" | "encrypt" | "may" | "none";
+export type TlsWanted = "dane" | "dane-only" | "sts" | "pkix" | "encrypt" | "may" | "none";
 export type TlsGot = TlsWanted | "halfdane" | "nocertmatch" | "nostarttls" | "notls" | "notlsa" | "noconnect";
 
 /** Label `outcome` of dane_outcomes_total and field `dane` of the delivery event; closed. */

@@ -14,19 +14,15 @@ export type StsDemand =
   | { kind: "none" }
   | { kind: "testing" | "enforce"; domain: DomainName; host: DomainName; allowed: "yes" | "no" };
 
-/** STARTTLS, and a certificate that is valid for the MX host's name (RFC 8461 §4.2); with `dane`, one that its TLSA records match too. */
-export type StsAuthenticate = {
-  kind: "authenticateByPkix";
-  wanted: "sts";
-  got: "sts";
-  success: DaneOutcome;
-  identifier: DomainName;
-  domain: DomainName;
-  dane?: DaneAuthenticate;
-};
+/** STARTTLS, and a certificate that PKIX finds valid for the host's name; with `dane`, one that its TLSA records match too. */
+type ByPkix = { kind: "authenticateByPkix"; success: DaneOutcome; identifier: DomainName; dane?: DaneAuthenticate };
+/** For the MTA-STS policy of `domain` (RFC 8461 §4.2). */
+export type StsAuthenticate = ByPkix & { wanted: "sts"; got: "sts"; domain: DomainName };
+/** For REQUIRETLS, or for credentials of ours: authenticatedTls.ts. */
+export type NamedAuthenticate = ByPkix & { wanted: "pkix"; got: "pkix"; by: "requiretls" | "credentials" };
 
 /** What a connection to one host must reach, with everything considered. */
-export type HostDemand = HostTls | StsAuthenticate;
+export type HostDemand = HostTls | StsAuthenticate | NamedAuthenticate;
 /** Of a host that may be used. */
 export type UsableDemand = Exclude<HostDemand, { kind: "refuse" }>;
 
@@ -49,8 +45,9 @@ export function asksForSts(tls: HostTls, demand: TlsDemand): boolean {
     case "encrypt":
     case "opportunistic":
       return true;
-    // RFC 8461 §2: MTA-STS MUST NOT override a failing DANE validation.
+    // RFC 8461 §2: MTA-STS MUST NOT override a failing DANE validation; but it may name the host for REQUIRETLS.
     case "refuse":
+      return isOpenToPkix(tls, demand);
     case "clear":
       return false;
     default:
@@ -58,9 +55,15 @@ export function asksForSts(tls: HostTls, demand: TlsDemand): boolean {
   }
 }
 
+/** Whether REQUIRETLS was refused for what the host publishes, not for a look-up that failed, and nothing else asks for DANE. */
+export function isOpenToPkix(tls: HostDemand, demand: TlsDemand): tls is Extract<HostTls, { kind: "refuse" }> {
+  const byPublished = tls.kind === "refuse" && tls.cause.kind === "tls-policy";
+  return byPublished && demand.messageTls === "required" && demand.level !== "dane-only";
+}
+
 /** The demand of DANE and the operator, made stronger where an enforce policy says so; never weaker. */
 export function withSts(tls: HostTls, demand: TlsDemand, sts: StsDemand): HostDemand {
-  if (sts.kind !== "enforce" || !asksForSts(tls, demand)) return tls;
+  if (sts.kind !== "enforce" || tls.kind === "refuse" || !asksForSts(tls, demand)) return tls;
   if (sts.allowed === "no") return notAllowed(tls, sts);
   switch (tls.kind) {
     case "authenticate":
@@ -68,7 +71,6 @@ export function withSts(tls: HostTls, demand: TlsDemand, sts: StsDemand): HostDe
     case "encrypt":
     case "opportunistic":
       return byPkix(sts, tls.success);
-    case "refuse":
     case "clear":
       return tls;
     default:

@@ -5,25 +5,30 @@
 export type Mutant = { file: string; from: string; to: string; red: readonly string[] };
 
 const POLICY = "policy/tlsPolicy.ts";
+const PKIX_POLICY = "policy/authenticatedTls.ts";
 const DISCOVERY = "dane/tlsDiscovery.ts";
 const LOOKUP_FAILURE = "policy/lookupFailure.ts";
 const ROUTE = "delivery/route.ts";
 const HOST = "delivery/host.ts";
 const TRACE = "delivery/trace.ts";
 
-/** The rows of one demand, where it is not met. */
-const unmet = (demand: string): readonly string[] => [
-  `literal * * * * ${demand}`,
-  `* insecure/insecure>insecure * * * ${demand}`,
-  `insecure * * * may ${demand}`,
-  `insecure secure>secure usable * * ${demand}`,
-  `* secure>secure unusable * * ${demand}`,
-  `insecure * * usable * ${demand}`,
-  `* * * unusable * ${demand}`,
-  `* * * insecure * ${demand}`,
-  `* secure>secure insecure absent * ${demand}`,
-  `* * * absent * ${demand}`,
-];
+/** The rows of one demand, where it is not met: REQUIRETLS only where an insecure MX RRset named the host, else there is PKIX. */
+const unmet = (demand: "dane-only" | "requiretls"): readonly string[] => {
+  const mx = demand === "requiretls" ? "insecure" : "*";
+  const always = demand === "requiretls" ? "requiretls/both" : demand;
+  return [
+    `literal * * * * ${always}`,
+    `${mx} insecure/insecure>insecure * * * ${demand}`,
+    `insecure * * * may ${always}`,
+    `insecure secure>secure usable * * ${always}`,
+    `${mx} secure>secure unusable * * ${demand}`,
+    `insecure * * usable * ${always}`,
+    `${mx} * * unusable * ${demand}`,
+    `${mx} * * insecure * ${demand}`,
+    `${mx} secure>secure insecure absent * ${demand}`,
+    `${mx} * * absent * ${demand}`,
+  ];
+};
 const OPPORTUNISTIC = [
   "literal * * * * dane",
   "* insecure/insecure>insecure * * * dane",
@@ -40,7 +45,36 @@ const AUTHENTICATED = ["* secure>secure usable * * *", "* * * usable * *"];
 const CLEAR_TEXT = '{ kind: "clear", wanted: "none", success: "exempt" }';
 const ANY_TLS = '{ kind: "opportunistic", wanted: "may", success: "exempt" }';
 
+/** Rows of REQUIRETLS that PKIX meets. */
+const PKIX = [
+  "* insecure/insecure>insecure * * * requiretls",
+  "* secure>secure unusable * * requiretls",
+  "* * * unusable * requiretls",
+  "* * * insecure * requiretls",
+  "* secure>secure insecure absent * requiretls",
+  "* * * absent * requiretls",
+];
+
 export const MUTANTS: readonly Mutant[] = [
+  {
+    file: "policy/stsPolicy.ts",
+    from: ' && demand.level !== "dane-only"',
+    to: "",
+    red: PKIX.map((row) => row.replace("requiretls", "both")),
+  },
+  { file: PKIX_POLICY, from: "if (!isOpenToPkix(tls, demand) || host === undefined) return tls;", to: "return tls;", red: PKIX },
+  {
+    file: PKIX_POLICY,
+    from: "if (!named) return tls;",
+    to: "",
+    red: unmet("requiretls").filter((row) => !row.startsWith("literal")),
+  },
+  {
+    file: "policy/stsPolicy.ts",
+    from: 'tls.kind === "refuse" && tls.cause.kind === "tls-policy"',
+    to: 'tls.kind === "refuse"',
+    red: FAILED_TLSA,
+  },
   { file: POLICY, from: 'return demand.level === "dane-only" || ', to: "return ", red: unmet("dane-only") },
   { file: POLICY, from: ' || demand.messageTls === "required";', to: ";", red: unmet("requiretls") },
   {
@@ -66,7 +100,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: POLICY,
     from: 'if (mandatory) return refused(input, "halfdane", "insecure", INSECURE_MX_TEXT);\n      return { kind: "auth',
     to: 'return { kind: "auth',
-    red: ["dane-only", "requiretls"].flatMap((demand) => [
+    red: ["dane-only", "requiretls/both"].flatMap((demand) => [
       `insecure secure>secure usable * * ${demand}`,
       `insecure * * usable * ${demand}`,
     ]),
@@ -75,7 +109,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: POLICY,
     from: 'if (mandatory) return refused(input, "halfdane", "insecure", INSECURE_MX_TEXT);\n      // RFC 7672 §2.2.1 leaves',
     to: "//",
-    red: ["dane-only", "requiretls"].flatMap((demand) => [
+    red: ["dane-only", "requiretls/both"].flatMap((demand) => [
       `insecure secure>secure usable * * ${demand}`,
       `insecure * * usable * ${demand}`,
     ]),
@@ -98,10 +132,10 @@ export const MUTANTS: readonly Mutant[] = [
     file: POLICY,
     from: 'if (mandatory) return refused(input, "encrypt"',
     to: 'if (false) return refused(input, "encrypt"',
-    red: ["dane-only", "requiretls"].flatMap((demand) => [
-      `* secure>secure unusable * * ${demand}`,
-      `* * * unusable * ${demand}`,
-    ]),
+    red: [
+      ...["* secure>secure unusable * * dane-only", "* * * unusable * dane-only"],
+      ...["insecure secure>secure unusable * * requiretls", "insecure * * unusable * requiretls"],
+    ],
   },
   {
     file: POLICY,
@@ -113,14 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: POLICY,
     from: 'if (mandatory) return refused(input, "notlsa"',
     to: 'if (false) return refused(input, "notlsa"',
-    red: ["dane-only", "requiretls"].flatMap((demand) => [
-      `literal * * * * ${demand}`,
-      `* insecure/insecure>insecure * * * ${demand}`,
-      `insecure * * * may ${demand}`,
-      `* * * insecure * ${demand}`,
-      `* secure>secure insecure absent * ${demand}`,
-      `* * * absent * ${demand}`,
-    ]),
+    red: (["dane-only", "requiretls"] as const).flatMap((demand) => unmet(demand).filter((row) => !row.includes("usable"))),
   },
   { file: POLICY, from: '{ kind: "opportunistic", wanted: "may", success: outcome }', to: CLEAR_TEXT, red: OPPORTUNISTIC },
   { file: POLICY, from: CLEAR_TEXT, to: ANY_TLS, red: ["* * * * * none", "literal * * * * none"] },
@@ -201,13 +228,13 @@ export const MUTANTS: readonly Mutant[] = [
     file: ROUTE,
     from: 'if (resolution.status === "bogus" || ',
     to: "if (",
-    red: ["bogus * * * * dane/dane-only/requiretls", "bogus * * * * *"],
+    red: ["bogus * * * * dane/dane-only/requiretls/both", "bogus * * * * *"],
   },
   {
     file: ROUTE,
     from: '|| resolution.status === "indeterminate") {',
     to: ") {",
-    red: ["failed * * * * dane/dane-only/requiretls", "failed * * * * *"],
+    red: ["failed * * * * dane/dane-only/requiretls/both", "failed * * * * *"],
   },
   { file: ROUTE, from: 'case "nxdomain":\n', to: 'case "never":\n', red: ["nxdomain * * * * *"] },
   { file: ROUTE, from: 'if (order.kind === "nullMx") ', to: 'if (order.kind === "never") ', red: ["null * * * * *"] },
@@ -222,7 +249,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: HOST,
     from: 'if (family.status === "bogus" || family.status === "indeterminate") return { kind: "unknown"',
     to: 'if (false) return { kind: "unknown"',
-    red: ["dane/dane-only/requiretls", "*"].flatMap((demand) => [`* bogus * * * ${demand}`, `* failed * * * ${demand}`]),
+    red: ["dane/dane-only/requiretls/both", "*"].flatMap((demand) => [`* bogus * * * ${demand}`, `* failed * * * ${demand}`]),
   },
   {
     file: HOST,
@@ -249,5 +276,5 @@ export const MUTANTS: readonly Mutant[] = [
     red: ["bogus * * * * *", "* bogus * * * *", "* * * bogus * *"],
   },
   { file: TRACE, from: "byDane ? tlsWord", to: "true ? tlsWord", red: ["bogus * * * * *", "* failed * * * *"] },
-  { file: TRACE, from: "byDane ? tlsWord", to: "false ? tlsWord", red: ["bogus * * * * dane/dane-only/requiretls"] },
+  { file: TRACE, from: "byDane ? tlsWord", to: "false ? tlsWord", red: ["bogus * * * * dane/dane-only/requiretls/both"] },
 ];

@@ -7,14 +7,18 @@ import type { ConnectionRequest, ConnectionResult } from "../../src/delivery/con
 import type { SmtpSession } from "../../src/delivery/smtpSession.ts";
 import { name } from "../../src/dns/name.ts";
 import type { TlsaData } from "../../src/dns/rdata.ts";
+import type { StsMode } from "../../src/mtasts/policy.ts";
+import type { PolicyInForce } from "../../src/mtasts/policyInForce.ts";
 import type { TlsDemand, TlsLevel } from "../../src/policy/tlsPolicy.ts";
 import type { Work } from "../../src/spool/message.ts";
-import { makeLeaf, tlsaFor } from "../fake/certificates.ts";
+import { distinctCertificates } from "../../src/x509/distinctCertificates.ts";
+import { TrustedRoots } from "../../src/x509/serverIdentity.ts";
+import { makeAuthority, makeLeaf, tlsaFor } from "../fake/certificates.ts";
 import { type FakeAnswer, FakeResolver } from "../fake/resolver.ts";
 
 /**
  * The policy truth table's combinations, each as a world: look-ups that end as it says, and a receiver that can do TLS and holds the key
- * of the usable record. What the real attempt makes of it is told in the words of policyTable.tsv.
+ * of the usable record, with a certificate that PKIX finds valid. What the real attempt makes of it is told in the words of policyTable.tsv.
  */
 export type Combination = {
   mx: string;
@@ -32,7 +36,9 @@ const DOMAIN = "example.org";
 const EXPANDED = "real.example.net";
 const ADDRESS = { A: "192.0.2.1", AAAA: "2001:db8::1" };
 
-const CERTIFICATE = makeLeaf();
+const AUTHORITY = makeAuthority({ commonName: "Test CA" });
+const TRUSTED = new TrustedRoots(distinctCertificates([AUTHORITY.der], []));
+const CERTIFICATE = makeLeaf({ names: [MX_HOST, DOMAIN], issuer: AUTHORITY });
 const USABLE = tlsaFor(CERTIFICATE, 3, 1, 1);
 const UNUSABLE: TlsaData = { ...USABLE, usage: 1 };
 
@@ -132,11 +138,11 @@ class AcceptingSession implements SmtpSession {
 }
 
 /** A receiver that does whatever TLS it is asked for. */
-function connect({ tls }: ConnectionRequest): ConnectionResult {
+function connect({ tls }: ConnectionRequest, chain: readonly Buffer[]): ConnectionResult {
   if (tls.need === "none") return { kind: "ready", session: new AcceptingSession({ kind: "clear", starttlsOffered: true }) };
-  const chain = [CERTIFICATE.der];
-  const verified = tls.need === "authenticate" && tls.verify(chain).kind === "accepted";
-  const authenticated = verified ? "verified" : "not-verified";
+  const verdict = tls.need === "authenticate" ? tls.verify(chain) : undefined;
+  if (verdict?.kind === "refused") return { kind: "failed", failure: { stage: "verify", text: verdict.reason, chain } };
+  const authenticated = verdict === undefined ? "not-verified" : "verified";
   return {
     kind: "ready",
     session: new AcceptingSession({ kind: "tls", protocol: "TLSv1.3", cipher: "AES", authenticated, chain }),
@@ -169,8 +175,40 @@ function resolverFor(of: Combination): { resolver: FakeResolver; own: string } {
   return { resolver, own };
 }
 
+/** What is there beside DANE: the MTA-STS policy of every domain, and whether PKIX finds the server's certificate valid. */
+export type Beside = { sts: StsWord; pkix: "valid" | "invalid" };
+export type StsWord = keyof typeof STS;
+
+const LISTED = [MX_HOST, DOMAIN];
+const UNLISTED = ["mx.elsewhere.example"];
+const policyOf = (mode: StsMode, mx: readonly string[]): PolicyInForce => ({
+  kind: "policy",
+  domain: name(DOMAIN),
+  id: "1",
+  policy: { mode, maxAgeSeconds: 86_400, mx },
+});
+/** `-other`: the policy does not list the host. */
+const STS = {
+  none: { kind: "none", because: "no-record" },
+  failed: { kind: "none", because: "lookup-failed" },
+  "mode-none": policyOf("none", []),
+  testing: policyOf("testing", LISTED),
+  "testing-other": policyOf("testing", UNLISTED),
+  enforce: policyOf("enforce", LISTED),
+  "enforce-other": policyOf("enforce", UNLISTED),
+} as const satisfies Record<string, PolicyInForce>;
+
+const CHAINS = {
+  valid: [CERTIFICATE.der, AUTHORITY.der],
+  invalid: [makeLeaf({ names: LISTED, keys: CERTIFICATE.keys }).der],
+} as const;
+
 /** What becomes of one message, in the words of the table's column `expected`. */
-export async function decide(of: Combination, byAttempt: typeof attempt): Promise<string> {
+export async function decide(
+  of: Combination,
+  byAttempt: typeof attempt,
+  beside: Beside = { sts: "none", pkix: "valid" },
+): Promise<string> {
   const { resolver, own } = resolverFor(of);
   const requests: ConnectionRequest[] = [];
   const destination = of.mx === "literal" ? `[${ADDRESS.A}]` : DOMAIN;
@@ -188,15 +226,17 @@ export async function decide(of: Combination, byAttempt: typeof attempt): Promis
       resolver,
       allowLoopback: false,
       insecureMx: of.insecureMx,
+      stsPolicyFor: () => Promise.resolve(STS[beside.sts]),
       demandOf: () => ({ level: of.level, levelFrom: of.from, messageTls: of.message }),
       request: { hostname: "relay.test", timeouts: { connectSeconds: 1 } },
       localAddressFor: () => undefined,
       session: {
         now: () => Date.now(),
+        trustedRoots: () => TRUSTED,
         matches: new WeakMap(),
         connect: (_key, request) => {
           requests.push(request);
-          return Promise.resolve(connect(request));
+          return Promise.resolve(connect(request, CHAINS[beside.pkix]));
         },
       },
       release: () => undefined,
@@ -209,7 +249,8 @@ export async function decide(of: Combination, byAttempt: typeof attempt): Promis
   const { outcome, trace } = result;
   const [request] = requests;
   if (outcome.kind !== "delivered") {
-    assert.equal(request, undefined, "a connection was made");
+    // Where nothing may be sent no connection is made, unless to see the certificate.
+    assert.equal(request === undefined, !trace.tls.includes("nocertmatch"), "a connection was made");
     return `${outcome.kind} ${outcome.status} ${trace.tls} ${trace.dane}`;
   }
   assert.ok(request !== undefined);
@@ -248,7 +289,14 @@ function firstFit(rows: readonly TableRow[], values: Readonly<Record<string, str
 }
 
 const DEMAND_ROWS = readTable("demandTable.tsv", ["level", "from", "message"]);
-export const POLICY_ROWS = readTable("policyTable.tsv", ["mx", "host", "expanded", "own", "insecureMx", "demand"]);
+export const POLICY_ROWS: readonly TableRow[] = readTable("policyTable.tsv", [
+  "mx",
+  "host",
+  "expanded",
+  "own",
+  "insecureMx",
+  "demand",
+]);
 export const ALL_ROWS: readonly TableRow[] = [...DEMAND_ROWS, ...POLICY_ROWS];
 
 /** The rows that decide a combination, and what they say; undefined where a row is missing. */
@@ -257,7 +305,7 @@ export function expectedOf(of: Combination): { demandRow: TableRow; row: TableRo
   const demand = demandRow?.cells.demand ?? "";
   const row = firstFit(POLICY_ROWS, { ...of, demand });
   if (demandRow === undefined || row === undefined) return undefined;
-  const wanted = demand === "requiretls" ? "dane-only" : demand;
+  const wanted = demand === "requiretls" || demand === "both" ? "dane-only" : demand;
   return { demandRow, row, expected: (row.cells.expected ?? "").replace("{wanted}", wanted) };
 }
 
@@ -273,3 +321,37 @@ export const WORDS: Readonly<Record<string, readonly string[]>> = {
   message: keys(MESSAGE),
   demand: [...new Set(DEMAND_ROWS.map(({ cells }) => cells.demand ?? ""))],
 };
+
+/** What the second stage sees of the first: its need, or its refusal; its DANE word; and who named the host. */
+export type Base = { base: string; dane: string; named: "trusted" | "insecure-mx" | "nobody" };
+
+export function baseOf(of: Combination, expected: string): Base {
+  const dane = expected.split(" ").at(-1) ?? "";
+  const named = of.mx === "literal" ? "nobody" : of.mx === "insecure" ? "insecure-mx" : "trusted";
+  const [need = "", tls = ""] = expected.split(" ");
+  const refusal = /!dane-only:(notlsa|encrypt|halfdane) /.exec(expected)?.[1];
+  if (refusal !== undefined) return { base: `!${refusal}`, dane, named };
+  if (need === "deferred" || need === "failed") return { base: "unreachable", dane, named };
+  if (tls === "dane:halfdane") return { base: "halfdane", dane, named };
+  if (tls === "pkix") return { base: "pkix", dane, named };
+  return { base: need.split("@")[0] ?? "", dane, named };
+}
+
+export const STS_ROWS: readonly TableRow[] = readTable("stsTable.tsv", ["base", "named", "insecureMx", "sts", "pkix", "demand"]);
+
+/** The row of stsTable.tsv that decides a combination with what is beside it, and what it says. */
+export function expectedBeside(of: Combination, beside: Beside): { row: TableRow; expected: string } | undefined {
+  const found = expectedOf(of);
+  if (found === undefined) return undefined;
+  const { base, dane, named } = baseOf(of, found.expected);
+  const demand = found.demandRow.cells.demand ?? "";
+  const row = firstFit(STS_ROWS, { base, named, insecureMx: of.insecureMx, ...beside, demand });
+  if (row === undefined) return undefined;
+  const said = (row.cells.expected ?? "").replace("{dane}", dane);
+  return { row, expected: said === "=" ? found.expected : said };
+}
+
+export const BESIDE: readonly Beside[] = keys(STS).flatMap((sts) => [
+  { sts, pkix: "valid" },
+  { sts, pkix: "invalid" },
+]);

@@ -1,3 +1,4 @@
+import type { PeerSession } from "../../fake/smtpPeer.ts";
 import { CLEAR, dns, INSECURE_HOST, INSECURE_MX, MX1, MX2, ONE, rows, TLSA1, TLSA2, TWO } from "./attemptRows.ts";
 import { NETWORK, PORT } from "./deliveryWorld.ts";
 
@@ -541,6 +542,7 @@ rows("delivery.tlsPolicies (RFC 7672 §6, §9.1)", [
 
 const REQUIRED = { demand: { messageTls: "required" }, envelope: { requireTls: true } } as const;
 const REQUIRETLS_SERVER = { more: { extensionsInTls: ["REQUIRETLS", "8BITMIME"] } } as const;
+const PKIX_SERVER = { mx1: { names: ["mx1.example.org"], ...REQUIRETLS_SERVER } } as const;
 const NO = { demand: { messageTls: "not-required" }, envelope: { tlsRequiredNo: true } } as const;
 
 rows("what the message asks for (RFC 8689)", [
@@ -562,7 +564,92 @@ rows("what the message asks for (RFC 8689)", [
   [
     "REQUIRETLS, no TLSA",
     { dns: MX1, receivers: ONE, ...REQUIRED },
+    "failed 5.7.10 !pkix:nocertmatch no-tlsa secure/secure/secure",
+  ],
+  [
+    "REQUIRETLS, no TLSA, a certificate of a trusted CA: PKIX is enough where the MX is secure",
+    { dns: MX1, receivers: PKIX_SERVER, ...REQUIRED },
+    "delivered 2 pkix no-tlsa secure/secure/secure mx1:tls",
+  ],
+  [
+    "REQUIRETLS, no TLSA, a trusted certificate for the domain, not for the host",
+    { dns: MX1, receivers: { mx1: { ...PKIX_SERVER.mx1, names: ["example.org"] } }, ...REQUIRED },
+    "failed 5.7.10 !pkix:nocertmatch no-tlsa secure/secure/secure",
+  ],
+  [
+    "REQUIRETLS, PKIX, and not announced",
+    { dns: MX1, receivers: { mx1: { names: ["mx1.example.org"] } }, ...REQUIRED },
+    "failed 5.7.30 pkix no-tlsa secure/secure/secure",
+  ],
+  [
+    "REQUIRETLS, an MX host in an unsigned zone: PKIX",
+    { dns: INSECURE_HOST, receivers: PKIX_SERVER, ...REQUIRED },
+    "delivered 2 pkix insecure secure/insecure/not-asked mx1:tls",
+  ],
+  [
+    "REQUIRETLS, no MX, an unsigned domain: its own name is the host, and PKIX vouches for it",
+    {
+      dns: "example.org MX insecure nodata\nexample.org A insecure mx1",
+      signed: [],
+      receivers: { mx1: { ...PKIX_SERVER.mx1, names: ["example.org"] } },
+      ...REQUIRED,
+    },
+    "delivered 2 pkix insecure insecure/insecure/not-asked mx1:tls",
+  ],
+  [
+    "REQUIRETLS against dane-only: PKIX is not enough",
+    {
+      dns: MX1,
+      receivers: PKIX_SERVER,
+      ...REQUIRED,
+      demand: { messageTls: "required", level: "dane-only", levelFrom: "operator" },
+    },
     "failed 5.7.10 !dane-only:notlsa no-tlsa secure/secure/secure",
+  ],
+  [
+    "REQUIRETLS, insecure MX, a trusted certificate: anybody could have named that host",
+    { dns: dns(INSECURE_MX, TLSA1), receivers: PKIX_SERVER, ...REQUIRED },
+    "failed 5.7.10 !dane-only:halfdane insecure insecure/secure/secure",
+  ],
+  [
+    "REQUIRETLS, insecure MX, named by an MTA-STS policy, even one in testing; its TLSA has to match, too",
+    {
+      dns: dns(INSECURE_MX, TLSA1),
+      sts: { "example.org": "testing mx1.example.org" },
+      receivers: { mx1: { ...PKIX_SERVER.mx1, key: "own" } },
+      ...REQUIRED,
+    },
+    "delivered 2 pkix halfdane insecure/secure/secure mx1:tls",
+  ],
+  [
+    "REQUIRETLS, insecure MX, named by MTA-STS, mismatch",
+    {
+      dns: dns(INSECURE_MX, TLSA1),
+      sts: { "example.org": "enforce mx1.example.org" },
+      receivers: PKIX_SERVER,
+      ...REQUIRED,
+    },
+    "failed 5.7.10 !pkix:nocertmatch mismatch insecure/secure/secure",
+  ],
+  [
+    "REQUIRETLS, insecure MX, not named by MTA-STS",
+    { dns: INSECURE_MX, sts: { "example.org": "enforce mx2.example.org" }, receivers: PKIX_SERVER, ...REQUIRED },
+    "failed 5.7.10 !dane-only:notlsa no-tlsa insecure/secure/secure",
+  ],
+  [
+    "REQUIRETLS, secure MX, not named by an enforced policy",
+    { dns: MX1, sts: { "example.org": "enforce mx2.example.org" }, receivers: PKIX_SERVER, ...REQUIRED },
+    "failed 5.7.10 !dane-only:notlsa no-tlsa secure/secure/secure",
+  ],
+  [
+    "REQUIRETLS of a notification, and no REQUIRETLS at the server: protected all the same, and delivered (§5)",
+    {
+      dns: MX1,
+      receivers: { mx1: { names: ["mx1.example.org"] } },
+      demand: { messageTls: "required" },
+      envelope: { requireTls: true, sender: "" },
+    },
+    "delivered 2 pkix no-tlsa secure/secure/secure mx1:tls",
   ],
   [
     "REQUIRETLS, insecure MX",
@@ -597,7 +684,7 @@ rows("what the message asks for (RFC 8689)", [
   [
     "REQUIRETLS of a notification: not final",
     { dns: MX1, receivers: ONE, demand: { messageTls: "required" }, envelope: { requireTls: true, sender: "" } },
-    "deferred 4.7.5 !dane-only:notlsa no-tlsa secure/secure/secure",
+    "deferred 4.7.5 !pkix:nocertmatch no-tlsa secure/secure/secure",
   ],
   [
     "TLS-Required: No, mismatch",
@@ -618,6 +705,142 @@ rows("what the message asks for (RFC 8689)", [
       demand: { messageTls: "not-required", level: "dane", levelFrom: "operator" },
     },
     "deferred 4.7.4 !dane:nostarttls starttls-missing secure/secure/secure",
+  ],
+]);
+
+const AUTH = ["AUTH PLAIN LOGIN", "PIPELINING", "REQUIRETLS"];
+const HOP = "relay.example.net A secure mx1\n_PORT._tcp.relay.example.net TLSA secure 3 1 1 own";
+const HOP_WITHOUT_TLSA = "relay.example.net A insecure mx1\nrelay.example.net AAAA insecure nodata";
+const CREDENTIALS = { username: "user", password: "secret" };
+const hop = (nextHop: string, more: object = {}) => ({
+  routes: [{ domain: "*", nextHop, tls: "starttls" as const, auth: CREDENTIALS, ...more }],
+});
+/** user, NUL, user, NUL, secret: 235 to nothing else. */
+const PLAIN = "AUTH PLAIN AHVzZXIAc2VjcmV0";
+const AUTHENTICATING = {
+  extensionsInTls: AUTH,
+  replies: {
+    AUTH: (line: string) => (line === PLAIN ? "235 2.7.0 ok" : "535 5.7.8 no"),
+    MAIL: (_: string, session: PeerSession) =>
+      session.commands.some(({ line, inTls }) => inTls && line === PLAIN) ? "250 2.1.0 ok" : "530 5.7.0 authenticate first",
+  },
+};
+const OWN_AUTH = { mx1: { more: AUTHENTICATING } } as const;
+const PKIX_AUTH = { mx1: { names: ["relay.example.net"], more: AUTHENTICATING } } as const;
+
+rows("credentials for a next hop", [
+  [
+    "DANE at the route's own port, then AUTH",
+    { dns: HOP, receivers: OWN_AUTH, ...hop(`[relay.example.net]:${PORT}`) },
+    "delivered 2 dane authenticated not-asked/secure/secure mx1:tls",
+  ],
+  [
+    "implicit TLS",
+    {
+      dns: HOP,
+      receivers: { mx1: { implicit: { ...AUTHENTICATING, extensions: AUTH } } },
+      ...hop(`[relay.example.net]:${PORT}`, { tls: "implicit" }),
+    },
+    "delivered 2 dane authenticated not-asked/secure/secure mx1:tls",
+  ],
+  [
+    "no TLSA: PKIX for the host's name",
+    { dns: HOP_WITHOUT_TLSA, receivers: PKIX_AUTH, ...hop(`[relay.example.net]:${PORT}`) },
+    "delivered 2 pkix insecure not-asked/insecure/not-asked mx1:tls",
+  ],
+  [
+    "no TLSA, and no certificate of a trusted CA: no credentials, no mail",
+    { dns: HOP_WITHOUT_TLSA, receivers: OWN_AUTH, ...hop(`[relay.example.net]:${PORT}`) },
+    "deferred 4.7.5 !pkix:nocertmatch insecure not-asked/insecure/not-asked",
+  ],
+  [
+    "no TLSA, a trusted certificate for another name",
+    {
+      dns: HOP_WITHOUT_TLSA,
+      receivers: { mx1: { names: ["example.org"], more: AUTHENTICATING } },
+      ...hop(`[relay.example.net]:${PORT}`),
+    },
+    "deferred 4.7.5 !pkix:nocertmatch insecure not-asked/insecure/not-asked",
+  ],
+  [
+    "mismatch: no credentials",
+    { dns: HOP.replace("own", "other"), receivers: OWN_AUTH, ...hop(`[relay.example.net]:${PORT}`) },
+    "deferred 4.7.5 !dane:nocertmatch mismatch not-asked/secure/secure",
+  ],
+  [
+    "STARTTLS stripped: no credentials in clear text, whatever is offered",
+    {
+      dns: HOP_WITHOUT_TLSA,
+      receivers: { mx1: { starttls: "stripped", more: { ...AUTHENTICATING, extensions: AUTH } } },
+      ...hop(`[relay.example.net]:${PORT}`),
+    },
+    "deferred 4.7.4 !pkix:nostarttls insecure not-asked/insecure/not-asked",
+  ],
+  [
+    "an exception for the recipient's domain does not switch DANE off",
+    {
+      dns: HOP,
+      receivers: OWN_AUTH,
+      ...hop(`[relay.example.net]:${PORT}`),
+      demand: { level: "none", levelFrom: "operator" },
+    },
+    "delivered 2 dane authenticated not-asked/secure/secure mx1:tls",
+  ],
+  [
+    "nor does TLS-Required: No",
+    { dns: HOP.replace("own", "other"), receivers: OWN_AUTH, ...hop(`[relay.example.net]:${PORT}`), ...NO },
+    "deferred 4.7.5 !dane:nocertmatch mismatch not-asked/secure/secure",
+  ],
+  [
+    "a domain with secure MX records",
+    {
+      dns: "example.net MX secure 10 relay.example.net\nrelay.example.net A secure mx1",
+      receivers: PKIX_AUTH,
+      ...hop(`example.net:${PORT}`),
+    },
+    "delivered 2 pkix no-tlsa secure/secure/secure mx1:tls",
+  ],
+  [
+    "a domain with insecure MX records, whose host has TLSA and a trusted certificate: it may be anybody's",
+    {
+      dns: dns("example.net MX insecure 10 relay.example.net", HOP),
+      receivers: { mx1: { names: ["relay.example.net"], key: "own", more: AUTHENTICATING } },
+      ...hop(`example.net:${PORT}`),
+    },
+    "deferred 4.7.5 !pkix:noconnect halfdane insecure/secure/secure",
+  ],
+  [
+    "an address: nothing to authenticate",
+    { dns: "", receivers: OWN_AUTH, ...hop(`[${NETWORK}1]:${PORT}`) },
+    "deferred 4.7.5 !pkix:noconnect address-literal not-asked/not-asked/not-asked",
+  ],
+  [
+    "refused credentials: our own trouble, never a bounce",
+    {
+      dns: HOP,
+      receivers: OWN_AUTH,
+      ...hop(`[relay.example.net]:${PORT}`, { auth: { ...CREDENTIALS, password: "wrong" } }),
+    },
+    "deferred 4.7.5 dane authenticated not-asked/secure/secure",
+  ],
+  [
+    "a password file, read when it is used, without its line end",
+    {
+      dns: HOP,
+      receivers: OWN_AUTH,
+      ...hop(`[relay.example.net]:${PORT}`, { auth: { username: "user", passwordFile: "/secret" } }),
+      secrets: { "/secret": "secret\n" },
+    },
+    "delivered 2 dane authenticated not-asked/secure/secure mx1:tls",
+  ],
+  [
+    "a password file that cannot be read",
+    {
+      dns: HOP,
+      receivers: OWN_AUTH,
+      ...hop(`[relay.example.net]:${PORT}`, { auth: { username: "user", passwordFile: "/missing" } }),
+    },
+    "deferred 4.3.5 dane:noconnect not-tried not-asked/not-asked/not-asked",
   ],
 ]);
 

@@ -27,7 +27,7 @@ export function summary({ results, received }: Played): string {
 }
 
 function transactions(sessions: readonly PeerSession[]): number {
-  return sessions.filter(({ commands }) => commands.some(({ line }) => line.startsWith("MAIL"))).length;
+  return sessions.filter(({ commands }) => commands.some(({ line }) => /^(?:AUTH|MAIL)/.test(line))).length;
 }
 
 async function check(world: World, expected: string): Promise<void> {

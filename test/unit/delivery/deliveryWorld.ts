@@ -55,6 +55,8 @@ export type World = {
   insecureMx?: InsecureMxPolicy;
   allowLoopback?: boolean;
   routes?: readonly RouteSetting[];
+  /** Password files. */
+  secrets?: Readonly<Record<string, string>>;
   self?: string;
   content?: () => AsyncIterable<Buffer>;
 };
@@ -186,7 +188,14 @@ export async function startWorld(world: World) {
   const sessions: SessionResult[] = [];
   const troubles: unknown[] = [];
   const context: DeliveryContext = {
-    route: { resolver, routes: world.routes ?? [], port: PORT, self: name(world.self ?? "relay.test"), random: () => 0 },
+    route: {
+      resolver,
+      routes: world.routes ?? [],
+      port: PORT,
+      self: name(world.self ?? "relay.test"),
+      random: () => 0,
+      readSecret: secretOf(world),
+    },
     resolver,
     allowLoopback: world.allowLoopback ?? true,
     insecureMx: world.insecureMx ?? "dane",
@@ -221,6 +230,13 @@ export async function startWorld(world: World) {
       await pool.close();
       for (const peer of peers.values()) await peer.close();
     },
+  };
+}
+
+function secretOf({ secrets = {} }: World): (file: string) => Promise<string> {
+  return (file) => {
+    const text = secrets[file];
+    return text === undefined ? Promise.reject(new Error(`ENOENT: ${file}`)) : Promise.resolve(text);
   };
 }
 

@@ -91,7 +91,9 @@ for (const dane of Object.keys(DANE) as Dane[])
         assert.equal(described(dane, demand, "enforce, not listed"), notListed));
       test(`${demand}: the policy is asked for where, and only where, it could change something`, () => {
         const asked = asksForSts(hostTls({ host: "mx.example.org", dane: DANE[dane], ...DEMANDS[demand] }), DEMANDS[demand]);
-        assert.equal(asked, listed !== alone || notListed !== alone);
+        // For REQUIRETLS it may name the host (authenticatedTls.ts), where DANE is not usable, and not because a look-up failed.
+        const namesHost = demand === "REQUIRETLS" && dane !== "usable" && dane !== "bogus";
+        assert.equal(asked, namesHost || listed !== alone || notListed !== alone);
       });
     }
   });
