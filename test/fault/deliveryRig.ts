@@ -11,7 +11,15 @@ import type { Store } from "../../src/spool/store.ts";
 import { FakeResolver } from "../fake/resolver.ts";
 import { type Peer, type PeerScript, startPeer } from "../fake/smtpPeer.ts";
 
-/** The real delivery and the real spool, between a table for DNS and scripted receivers: one row for each MX host, in order of preference. */
+/** One MX record: domains' records in order of preference. */
+export type RigHost = {
+  domain: string;
+  host: string;
+  /** Without: an earlier row's host, for a further domain. */
+  script?: Partial<PeerScript>;
+};
+
+/** The real delivery and the real spool, between a table for DNS and scripted receivers. */
 export type Rig = {
   store: Store;
   peers: ReadonlyMap<string, Peer>;
@@ -28,7 +36,7 @@ const CONTENT = Buffer.from("Subject: test\r\n\r\n.body\r\n");
 
 export async function startRig(
   network: string,
-  hosts: readonly { domain: string; host: string; script: Partial<PeerScript> }[],
+  hosts: readonly RigHost[],
   settings: Partial<DeliverySettings> = {},
 ): Promise<Rig> {
   const directory = mkdtempSync(join(tmpdir(), "dane-relay-rig-"));
@@ -38,14 +46,16 @@ export async function startRig(
   const addresses: Record<string, { status: "insecure"; records: string[] }> = {};
   let port = 0;
   for (const [index, { domain, host, script }] of hosts.entries()) {
-    const address = `${network}.${index + 1}`;
-    const peer = await startPeer({ address, port, ...script });
-    // The relay has one port for all: the first free one is taken for the others too.
-    port = peer.port;
-    peers.set(host, peer);
+    if (script !== undefined) {
+      const address = `${network}.${index + 1}`;
+      const peer = await startPeer({ address, port, ...script });
+      // The relay has one port for all: the first free one is taken for the others too.
+      port = peer.port;
+      peers.set(host, peer);
+      addresses[host] = { status: "insecure", records: [address] };
+    }
     mx[domain] ??= { status: "insecure", records: [] };
     mx[domain].records.push({ preference: index, exchange: name(host) });
-    addresses[host] = { status: "insecure", records: [address] };
   }
   const events: DeliveryModuleEvent[] = [];
   const newId = messageIds(systemClock, systemRandom);

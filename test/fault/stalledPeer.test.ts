@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { makeLeaf } from "../fake/certificates.ts";
 import type { PeerScript } from "../fake/smtpPeer.ts";
 import { type Rig, startRig } from "./deliveryRig.ts";
@@ -116,3 +117,27 @@ test("receivers that fall silent keep nobody else's mail", { timeout: TEST_MILLI
     { timeouts: { connectSeconds: 30, commandSeconds: 30 } },
   ),
 );
+
+test("a crowd of dead destinations behind one host keeps nobody else's mail, and tries that host a few times only", {
+  timeout: TEST_MILLISECONDS,
+}, () => {
+  const dead = Array.from({ length: 60 }, (_, i) => `dead${i}.example`);
+  return withRig(
+    [
+      { domain: "live.example", host: "mx.live.example", script: {} },
+      { domain: "dead.example", host: "mx.dead.example", script: { greeting: { reply: "421 4.3.2 busy", afterwards: "close" } } },
+      ...dead.map((domain) => ({ domain, host: "mx.dead.example" })),
+    ],
+    async (rig) => {
+      await rig.queue(["first@live.example"]);
+      await rig.peers.get("mx.live.example")?.received(1);
+      await rig.queue([...dead, ...dead, ...dead].map((domain) => `user@${domain}`));
+      await rig.queue(Array.from({ length: 50 }, (_, i) => `u${i}@live.example`));
+      await rig.peers.get("mx.live.example")?.received(51);
+      while (outcomes(rig).filter((kind) => kind === "deferred").length < 180) await delay(10);
+      // Those that were under way when the host began to rest, and no more: half of the connections at most.
+      assert.ok((rig.peers.get("mx.dead.example")?.sessions.length ?? 0) <= 20);
+    },
+    { maxConnections: 40, retry: { initialSeconds: 600, maximumSeconds: 600, lifetimeHours: 1, delayWarningHours: 1 } },
+  );
+});
