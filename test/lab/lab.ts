@@ -7,6 +7,7 @@ import { type AddressBlock, claimBlock, PLACES } from "./addresses.ts";
 import type { Daemon } from "./daemon.ts";
 import { type DnsProxy, type Interference, startDnsProxy } from "./dnsProxy.ts";
 import { startNsd } from "./nsd.ts";
+import { startOtherReceivers } from "./otherReceivers.ts";
 import { createPki, issue, type Pki } from "./pki.ts";
 import { startLabPolicyHost } from "./policyHosts.ts";
 import { type Postfix, type PostfixListener, type Stored, startPostfix } from "./postfix.ts";
@@ -82,6 +83,10 @@ function postfixListeners(receivers: readonly Receiver[]): PostfixListener[] {
         return [{ receiver, port: 25 }];
       case "stripped":
         return [{ receiver, port: BEHIND_STRIPPER }];
+      case "exim":
+      case "exim-clear":
+      case "opensmtpd":
+      case "opensmtpd-clear":
       case "closed":
       case "handshake-fails":
       case "peer":
@@ -190,12 +195,19 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
 
   const postfix: Postfix = await startPostfix(join(directory, "postfix"), postfixListeners(world.receivers));
   keep(postfix.daemon);
+  const others = await startOtherReceivers({
+    receivers: world.receivers,
+    directory,
+    sinkAddress: block.address(PLACES.relay),
+    keep,
+    undo: (step) => undo.add(step),
+  });
   const peers = await startPeers(world.receivers, undo);
   for (const policyHost of world.policyHosts) undo.add(await startLabPolicyHost(policyHost));
   const caFile = join(directory, "ca.pem");
   await writeFile(caFile, pki.ca.certificatePem);
   const startLiar = liars(block, validatingRecursor, undo);
-  const stored = async (): Promise<Stored[]> => [...(await postfix.stored()), ...storedByPeers(peers)];
+  const stored = async (): Promise<Stored[]> => [...(await postfix.stored()), ...others.stored(), ...storedByPeers(peers)];
   return {
     directory,
     block,

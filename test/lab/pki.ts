@@ -3,14 +3,18 @@ import { chainPem, EXPIRED, type MadeCertificate, makeAuthority, makeLeaf, tlsaF
 import type { Certificate, TlsaRecord } from "./scenario.ts";
 
 /** The lab's certification authority, and certificates and TLSA records by the table's wishes. */
-export type Pki = { ca: MadeCertificate; another: MadeCertificate };
+export type Pki = { ca: MadeCertificate; anotherCa: MadeCertificate; another: MadeCertificate };
 
 /** What a host presents: PEM, in the order in which the server sends it. */
 export type Identity = { leaf: MadeCertificate; chainPem: string };
 
 export function createPki(): Pki {
   const ca = makeAuthority({ commonName: "dane-relay lab CA" });
-  return { ca, another: makeLeaf({ names: ["another.invalid"], issuer: ca }) };
+  return {
+    ca,
+    anotherCa: makeAuthority({ commonName: "another CA" }),
+    another: makeLeaf({ names: ["another.invalid"], issuer: ca }),
+  };
 }
 
 /** A certificate for `host`, with a key of its own, spoiled as the row wishes. */
@@ -37,6 +41,8 @@ function associationData(record: TlsaRecord, identity: Identity, pki: Pki): stri
       return made(identity.leaf);
     case "ca":
       return made(pki.ca);
+    case "another-ca":
+      return made(pki.anotherCa);
     case "another-certificate":
       return made(pki.another);
     case "nothing":

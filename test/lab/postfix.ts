@@ -145,7 +145,7 @@ async function listenerService(directory: string, listener: PostfixListener): Pr
 }
 
 /** Whether a mail server greets there (RFC 5321 §4.2: 220). */
-function greets(address: string, port: number): Promise<boolean> {
+export function greets(address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, address);
     const finish = (result: boolean): void => {

@@ -55,7 +55,7 @@ export type Host = {
 
 /**
  * postfix: STARTTLS with the host's certificate. postfix-clear: no STARTTLS. postfix-454: a key that is not the certificate's, so that
- * STARTTLS gets 454. postfix-without-key: the key file is missing, so that every handshake fails. stripped: Postfix behind a middlebox
+ * STARTTLS gets 454. exim, opensmtpd: the same by other servers, -clear without STARTTLS. postfix-without-key: the key file is missing, so that every handshake fails. stripped: Postfix behind a middlebox
  * that hides STARTTLS. closed: nothing listens. The rest is played by a script: handshake-fails says 220 and then no TLS.
  */
 export type Server =
@@ -63,6 +63,10 @@ export type Server =
   | "postfix-clear"
   | "postfix-454"
   | "postfix-without-key"
+  | "exim"
+  | "exim-clear"
+  | "opensmtpd"
+  | "opensmtpd-clear"
   | "stripped"
   | "closed"
   | "handshake-fails"
@@ -76,12 +80,12 @@ export type Certificate = {
   sends?: "leaf" | "leaf-and-ca";
 };
 
-/** What the data of a TLSA record is made of; `ca` is the lab's CA, `nothing` the empty string, a filler matches nobody. */
+/** What the data of a TLSA record is made of; `ca` is the lab's CA, `another-ca` issued nothing, `nothing` the empty string, a filler matches nobody. */
 export type TlsaRecord = {
   usage: number;
   selector: number;
   matchingType: number;
-  of: "leaf" | "ca" | "another-certificate" | "nothing" | { filler: number };
+  of: "leaf" | "ca" | "another-ca" | "another-certificate" | "nothing" | { filler: number };
   /** The selector that the data was made with, where the publisher confused two. */
   dataOfSelector?: number;
   /** Where it hangs, when not below the host's own name: `_25._tcp.<owner>` (or the owner as written, when it begins with * or _). */
