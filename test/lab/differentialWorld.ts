@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RR_TYPE } from "../../src/dns/message.ts";
 import { type DomainName, isWithin, labelCount, name, suffixOf } from "../../src/dns/name.ts";
+import { typeNumber } from "../fake/dnsWire.ts";
 import type { SigningKey } from "../fake/signer.ts";
 import type { Denial } from "./sign.ts";
 import { type KeyedZone, type SignerName, signKeyed, type ZoneSigning } from "./zoneSigners.ts";
@@ -142,8 +142,7 @@ const QUESTIONS = [
 function questionsIn(origin: string): Question[] {
   return QUESTIONS.map((line) => {
     const [owner = "", type = ""] = line.split(" ");
-    const asked = type in RR_TYPE ? RR_TYPE[type as keyof typeof RR_TYPE] : 0;
-    return { name: name(owner === "@" ? origin : `${owner}.${origin}`), type: asked };
+    return { name: name(owner === "@" ? origin : `${owner}.${origin}`), type: typeNumber(type) };
   });
 }
 

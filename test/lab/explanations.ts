@@ -27,6 +27,12 @@ function changedBy({ mutant }: Disagreement, ...labels: string[]): boolean {
   return mutant.labels.some((label) => labels.some((one) => label.startsWith(one)));
 }
 
+/** Whether some name has a CNAME and something else. */
+function hasCnameBeside({ mutant: { message } }: Disagreement): boolean {
+  const aliases = message.answer.filter((one) => one.type === RR_TYPE.CNAME).map((one) => one.name);
+  return message.answer.some((one) => one.type !== RR_TYPE.CNAME && one.type !== RR_TYPE.RRSIG && aliases.includes(one.name));
+}
+
 function bothUsable({ ours, unbound }: Disagreement): boolean {
   return ours.status !== "refused" && unbound.status !== "refused";
 }
@@ -50,8 +56,7 @@ const RULES: readonly Rule[] = [
     kind: "true all the same",
     title: "a CNAME beside the records",
     why: "RFC 2181 §10.1 forbids it. We answer with what was asked for, Unbound with both; it refuses an unsigned one under opt-out.",
-    matches: (one) =>
-      isTruth(one) && changedBy(one, "cname-beside", "unsigned-cname", "signed-cname") && one.delv.status !== "refused",
+    matches: (one) => isTruth(one) && hasCnameBeside(one) && one.delv.status !== "refused",
   },
   {
     kind: "true all the same",
@@ -77,6 +82,12 @@ const RULES: readonly Rule[] = [
     title: "a message that contradicts itself",
     why: "Two CNAMEs at a name, records beside RCODE NXDOMAIN, another class: we take nothing of it, Unbound what it likes.",
     matches: (one) => refusedFor(one, "malformed"),
+  },
+  {
+    kind: "stricter",
+    title: "what stands beside a CNAME does not hold",
+    why: "Both must hold; Unbound drops what it did not ask for.",
+    matches: (one) => one.ours.status === "refused" && one.unbound.status !== "refused" && hasCnameBeside(one),
   },
   {
     kind: "stricter",

@@ -78,7 +78,7 @@ const SUBSTITUTION: readonly Mutation[] = [
       const { draw, question } = around;
       const set = draw.pick(othersSets(around, isWildcard));
       if (set === undefined) return undefined;
-      const source = around.others.find((other) => other.answer.includes(set.records[0] as ResourceRecord));
+      const source = around.others.find((other) => set.records.every((one) => other.answer.includes(one)));
       const answer = renamed(flat([set]), question.name);
       const authority = draw.pick([source?.authority ?? [], message.authority, []]) ?? [];
       return { ...message, rcode: 0, answer, authority };

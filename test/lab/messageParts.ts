@@ -101,7 +101,7 @@ export function signedAnew(
   return [...records, { ...signature, name: first.name }];
 }
 
-/** A key that is nobody's, or that claims to be `like`. */
+/** The zones above and below `owner`. */
 export function nearestZones(owner: DomainName, keys: World["keys"]): DomainName[] {
   return [...keys.keys()].filter((zone) => isWithin(owner, zone) || isWithin(zone, owner));
 }

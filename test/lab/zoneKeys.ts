@@ -9,7 +9,7 @@ import type { SigningKey } from "../fake/signer.ts";
 
 /** RFC 8410 §7: what stands before the octets of a private key in PKCS #8. */
 const EDDSA_PKCS8 = { 15: "302e020100300506032b657004220420", 16: "3047020100300506032b6571043b0439" } as const;
-const CURVES = { 13: { crv: "P-256", pkcs8Curve: "prime256v1" }, 14: { crv: "P-384", pkcs8Curve: "secp384r1" } } as const;
+const CURVES = { 13: "P-256", 14: "P-384" } as const;
 const HASHES: Readonly<Record<number, string>> = { 8: "sha256", 10: "sha512", 13: "sha256", 14: "sha384" };
 
 function signingKey(privateKey: KeyObject, dnskey: Buffer): SigningKey {
@@ -32,7 +32,7 @@ function fromBindText(text: string, dnskey: Buffer): KeyObject {
     const point = dnskey.subarray(4);
     const half = point.length / 2;
     const [x, y] = [point.subarray(0, half).toString("base64url"), point.subarray(half).toString("base64url")];
-    return createPrivateKey({ key: { kty: "EC", crv: CURVES[algorithm].crv, x, y, d: url("PrivateKey") }, format: "jwk" });
+    return createPrivateKey({ key: { kty: "EC", crv: CURVES[algorithm], x, y, d: url("PrivateKey") }, format: "jwk" });
   }
   const [n, e, d] = [url("Modulus"), url("PublicExponent"), url("PrivateExponent")];
   const [p, q, dp, dq, qi] = [url("Prime1"), url("Prime2"), url("Exponent1"), url("Exponent2"), url("Coefficient")];
