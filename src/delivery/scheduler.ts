@@ -29,6 +29,8 @@ const CLAIM_BATCH = 50;
 /** With nothing known to be due, the store is asked again after this; a wake-up may have been missed across processes. */
 const IDLE_POLL_MILLISECONDS = 60_000;
 const MIN_POLL_MILLISECONDS = 10;
+/** Ten thousand destinations may have something due and no room: when the next has, is looked up no more often than this. */
+const LOOK_MILLISECONDS = 100;
 /** After the store failed to hand out work. */
 const STORE_FAILURE_MILLISECONDS = 5_000;
 /** Of all connections, for destinations that have not answered yet or fail now: they may all hang, and the others must go on. */
@@ -48,6 +50,7 @@ export class Scheduler {
   #state: "idle" | "running" | "stopping" = "idle";
   #pumping = false;
   #again = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #drained: (() => void) | undefined;
 
   constructor(options: SchedulerOptions) {
@@ -115,12 +118,19 @@ export class Scheduler {
       if (works.length === 0) break;
       for (const work of works) this.#begin(work);
     }
-    // What is due and has no room is woken by the end of an attempt or of a rest, not by asking the store again and again.
+    const sinceLook = clock.monotonic() - this.#lookedAt;
+    this.#sleep(sinceLook < LOOK_MILLISECONDS ? LOOK_MILLISECONDS - sinceLook : await this.#untilNext());
+  }
+
+  /** Milliseconds. What is due and has no room is woken by the end of an attempt or of a rest, not by asking the store again and again. */
+  async #untilNext(): Promise<number> {
+    const { store, clock } = this.#options;
+    this.#lookedAt = clock.monotonic();
     const next = await store.nextDueAt({ has: (destination) => this.#room(destination) <= 0 });
     const due = next === undefined ? IDLE_POLL_MILLISECONDS : next - clock.now();
     const restEnd = this.#windows.nextRestEnd();
     const rested = restEnd === undefined ? IDLE_POLL_MILLISECONDS : restEnd - clock.monotonic();
-    this.#sleep(Math.min(Math.max(Math.min(due, rested), MIN_POLL_MILLISECONDS), IDLE_POLL_MILLISECONDS));
+    return Math.min(Math.max(Math.min(due, rested), MIN_POLL_MILLISECONDS), IDLE_POLL_MILLISECONDS);
   }
 
   #sleep(milliseconds: number): void {
