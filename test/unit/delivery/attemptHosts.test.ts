@@ -71,6 +71,14 @@ rows("the hosts in turn (RFC 5321 §5.1, §4.2.1; RFC 7672 §2.2.1)", [
     "failed 5.1.1 dane authenticated secure/secure/secure",
   ],
   [
+    "RCPT 450 at the first, 550 at the second: final",
+    {
+      dns: dns(MX1, MX2, TLSA1, TLSA2),
+      receivers: { mx1: say({ RCPT: "450 4.2.1 later" }), mx2: say({ RCPT: "550 5.1.1 no such user" }) },
+    },
+    "failed 5.1.1 dane authenticated secure/secure/secure",
+  ],
+  [
     "MAIL 451 everywhere: deferred as the server says",
     { dns: dns(MX1, TLSA1), receivers: { mx1: say({ MAIL: "451 4.7.1 greylisted" }) } },
     "deferred 4.7.1 dane authenticated secure/secure/secure",
@@ -190,6 +198,24 @@ describe("sessions from the pool", () => {
       }
     });
   }
+
+  test("a server that goes after the final dot on a session in use again may have the message: it is not sent again", async () => {
+    let count = 0;
+    const goes = (): Exclude<PeerAction, string | ((...args: never[]) => unknown)> =>
+      count++ === 0 ? { reply: "250 2.0.0 queued" } : { afterwards: "reset" };
+    const world = await startWorld({
+      dns: dns(MX1, MX2, TLSA1, TLSA2),
+      receivers: { mx1: { more: { replies: { CONTENT: goes } } }, mx2: "self-signed" },
+    });
+    try {
+      await world.play();
+      const second = await world.play();
+      assert.equal(summary(second), "deferred 4.4.2 dane authenticated secure/secure/secure mx1:tls");
+      assert.equal(second.peers.get("mx1")?.sessions.length, 1);
+    } finally {
+      await world.close();
+    }
+  });
 
   test("a server that answers 4yz on a session in use again has answered", async () => {
     let count = 0;
