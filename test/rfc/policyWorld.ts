@@ -333,7 +333,7 @@ export function baseOf(of: Combination, expected: string): Base {
   if (refusal !== undefined) return { base: `!${refusal}`, dane, named };
   if (need === "deferred" || need === "failed") return { base: "unreachable", dane, named };
   if (tls === "dane:halfdane") return { base: "halfdane", dane, named };
-  if (tls === "pkix") return { base: "pkix", dane, named };
+  if (tls === "pkix") return { base: dane === "unusable" ? "pkix-unusable" : "pkix", dane, named };
   return { base: need.split("@")[0] ?? "", dane, named };
 }
 

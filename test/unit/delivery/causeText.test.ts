@@ -36,6 +36,11 @@ const ROWS: readonly (readonly [title: string, world: World, text: string])[] = 
     "mail for example.org would loop: mx1.example.org has only addresses that point back to this machine or network: MX1_ADDRESS",
   ],
   [
+    "a literal that points back",
+    { dns: "", destination: "[IPv6:::1]", allowLoopback: false },
+    "mail for [IPv6:::1] would loop: [IPv6:::1] has only addresses that point back to this machine or network: ::1",
+  ],
+  [
     "nobody there",
     { dns: MX1, receivers: { mx1: "closed" } },
     "mx1.example.org was not reached: MX1_ADDRESS port PORT: connection refused",
