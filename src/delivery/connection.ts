@@ -1,4 +1,5 @@
 import { createConnection, isIP, type Socket } from "node:net";
+import type { SecureVersion } from "node:tls";
 import { type OpeningOptions, opening } from "../smtp/clientDialogue.ts";
 import type { DialogueInput, DialogueStep } from "../smtp/dialogueStep.ts";
 import type { Reply } from "../smtp/reply.ts";
@@ -37,6 +38,8 @@ export type ConnectionRequest = {
   /** TLS from the first octet (RFC 8314 §3.3), as on port 465. */
   implicitTls: boolean;
   timeouts: DialogueTimeouts;
+  /** The least TLS version where TLS is not demanded; what is demanded is 1.2 at least. */
+  opportunisticVersion?: SecureVersion;
   /** AUTH to a next-hop relay: only with `need: "authenticate"`, after `verify` accepted. */
   auth?: Credentials;
 };
@@ -107,6 +110,7 @@ async function secure(socket: Socket, request: ConnectionRequest): Promise<Secur
   const demanded = request.tls.need === "encrypt" || request.tls.need === "authenticate";
   const handshake = await tlsHandshake(socket, {
     demand: demanded ? "demanded" : "opportunistic",
+    ...(request.opportunisticVersion === undefined ? {} : { opportunisticVersion: request.opportunisticVersion }),
     ...(request.serverName === undefined ? {} : { serverName: request.serverName }),
     ...(request.timeouts.commandSeconds === undefined ? {} : { ceilingSeconds: request.timeouts.commandSeconds }),
   });

@@ -19,7 +19,7 @@ export type DeliveryContext = {
   /** Without: MTA-STS is off. */
   stsPolicyFor?: StsPolicyFor;
   /** The parts of a connection request that are the same for every host: EHLO name, timeouts. */
-  request: Pick<ConnectionRequest, "hostname" | "timeouts">;
+  request: Pick<ConnectionRequest, "hostname" | "timeouts" | "opportunisticVersion">;
   /** `delivery.sourceAddresses`: the address to send from, for the family of `remote`. */
   localAddressFor: (remote: string) => string | undefined;
   session: SessionContext;

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
+import type { SecureVersion } from "node:tls";
 import type { Clock, Random } from "../clock.ts";
 import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
@@ -32,6 +33,7 @@ export type DeliverySettings = TlsPolicySettings & {
   routes: readonly RouteSetting[];
   sourceAddresses: readonly string[];
   timeouts: DialogueTimeouts;
+  opportunisticTlsVersion?: SecureVersion;
   retry: RetrySettings;
   maxConnections: number;
   maxConnectionsPerDestination: number;
@@ -216,7 +218,11 @@ export class DeliveryEngine {
       insecureMx: settings.insecureMx,
       demandOf: (work) => demandOf(work, settings, clock.now()),
       ...(stsPolicyFor === undefined ? {} : { stsPolicyFor }),
-      request: { hostname: displayName(settings.hostname), timeouts: settings.timeouts },
+      request: {
+        hostname: displayName(settings.hostname),
+        timeouts: settings.timeouts,
+        ...(settings.opportunisticTlsVersion === undefined ? {} : { opportunisticVersion: settings.opportunisticTlsVersion }),
+      },
       localAddressFor: (remote) => settings.sourceAddresses.find((address) => isIPv6(address) === isIPv6(remote)),
       session: {
         now: () => clock.now(),
