@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { systemRandom } from "../../src/clock.ts";
+import { RR_TYPE } from "../../src/dns/message.ts";
+import { name } from "../../src/dns/name.ts";
 import { createForwarder } from "../../src/resolver/forwarder.ts";
+import { createRecursor } from "../../src/resolver/recursor.ts";
+import { RECURSOR_LIMITS } from "../../src/resolver/recursorLimits.ts";
 import { createResolver } from "../../src/resolver/resolver.ts";
 import { createTransport } from "../../src/resolver/socketTransport.ts";
 import { anchorsOf } from "../conformance/ownCase.ts";
+import { records, response } from "../fake/dnsWire.ts";
 import { FAKE_NOW } from "../fake/zone.ts";
 import { countingAlgorithms, hostileInternet } from "./hostileInternet.ts";
 import { type HostileServer, hostileServer } from "./hostileServer.ts";
@@ -46,6 +51,50 @@ describe("hostile zones", () => {
       assert.ok(checks() <= one.signatureChecks, `${checks()} signature checks`);
       const questions = server.answered() - answered;
       assert.ok(questions <= one.questions, `${questions} questions`);
+    });
+  }
+});
+
+const REFERRALS_ADDRESS = "127.24.1.2";
+
+/** Whatever is asked, twenty name servers know it, whose names twenty others know each (NXNSAttack, in storeys). */
+const REFERRALS: Readonly<Record<string, (owner: string) => readonly string[]>> = {
+  "to twenty name servers below one other name": (owner) => {
+    const zone = owner.split(".").slice(-3).join(".");
+    return Array.from({ length: 20 }, (_, i) => `${zone} NS n${i}.z${zone}`);
+  },
+  "to twenty name servers in twenty other zones": (owner) => {
+    const zone = owner.split(".").slice(-3).join(".");
+    return Array.from({ length: 20 }, (_, i) => `${zone} NS ns.z${i}${zone}`);
+  },
+  "one label deeper each, a hundred times": (owner) => [`${owner} NS ns.${owner}`],
+};
+
+describe("referral amplification", () => {
+  for (const [title, referral] of Object.entries(REFERRALS)) {
+    test(title, async () => {
+      const server = await hostileServer(REFERRALS_ADDRESS, (query) => {
+        const [question] = query.questions;
+        if (question === undefined) return undefined;
+        const additional = records(`ns.${question.name} A ${REFERRALS_ADDRESS}`);
+        return response({ authority: records(...referral(question.name)), additional, recursionAvailable: false });
+      });
+      const clock = { now: () => FAKE_NOW * 1000, monotonic: () => performance.now() };
+      const transport = createTransport({ clock, random: systemRandom });
+      const source = createRecursor({
+        transport,
+        clock,
+        random: systemRandom,
+        rootHints: [{ name: name("a.root"), addresses: [REFERRALS_ADDRESS] }],
+        ports: new Map([[REFERRALS_ADDRESS, server.port]]),
+        allowLoopback: true,
+      });
+      const answer = await source.ask(name(`${"a.".repeat(100)}deep.down.example`), RR_TYPE.MX);
+      transport.close();
+      await server.close();
+      assert.equal(answer.kind, "failed");
+      assert.ok(server.answered() > 5);
+      assert.ok(server.answered() <= RECURSOR_LIMITS.queriesPerQuestion, `${server.answered()} queries`);
     });
   }
 });
