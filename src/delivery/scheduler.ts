@@ -35,6 +35,10 @@ const LOOK_MILLISECONDS = 100;
 const STORE_FAILURE_MILLISECONDS = 5_000;
 /** Of all connections, for destinations that have not answered yet or fail now: they may all hang, and the others must go on. */
 const DOUBTFUL_SHARE = 0.5;
+/** Of all connections, for those of them that got no new mail since they were heard of last: the oldest queue has no claim to every chance. */
+const STALE_SHARE = 0.4;
+/** Destinations with new mail and nothing known of them; more than these wait their turn with the others. */
+const MAX_FRESH = 10_000;
 
 /** Room says it all. */
 const NONE: ReadonlySet<string> = new Set();
@@ -43,6 +47,10 @@ export class Scheduler {
   #options: SchedulerOptions;
   readonly #windows: DestinationWindows;
   readonly #running = new Map<string, number>();
+  /** Where attempts have ended, or new mail is for, since the last claim. */
+  readonly #opened = new Set<string>();
+  /** Where new mail is for, and nothing is known yet. */
+  readonly #fresh = new Set<string>();
   #total = 0;
   /** Of these, works of destinations that were not working when they began. */
   #doubtful = 0;
@@ -60,7 +68,7 @@ export class Scheduler {
 
   start(): void {
     this.#state = "running";
-    this.#options.store.onWork(() => this.#wake());
+    this.#options.store.onWork((destinations) => this.#arrived(destinations));
     this.#wake();
   }
 
@@ -82,6 +90,14 @@ export class Scheduler {
 
   get active(): number {
     return this.#total;
+  }
+
+  #arrived(destinations: readonly string[]): void {
+    for (const destination of destinations) {
+      this.#opened.add(destination);
+      if (this.#windows.standing(destination) === "unproven" && this.#fresh.size < MAX_FRESH) this.#fresh.add(destination);
+    }
+    this.#wake();
   }
 
   /** Several wake-ups during one pump make one more pump, not several. */
@@ -114,7 +130,9 @@ export class Scheduler {
       // Without a free connection the end of any attempt wakes us.
       if (free <= 0) return;
       const limit = Math.min(free, CLAIM_BATCH);
-      const works = await store.claim({ now: clock.now(), limit, exclude: NONE, room: this.#rooms() });
+      const opened = [...this.#opened];
+      this.#opened.clear();
+      const works = await store.claim({ now: clock.now(), limit, exclude: NONE, room: this.#rooms(), opened });
       if (works.length === 0) break;
       for (const work of works) this.#begin(work);
     }
@@ -142,11 +160,12 @@ export class Scheduler {
   /** How many more works of `destination` may run. */
   #room(destination: string): number {
     const room = this.#windows.window(destination) - (this.#running.get(destination) ?? 0);
-    return room > 0 && this.#windows.standing(destination) !== "working" ? Math.min(room, this.#doubtfulRoom()) : room;
+    return room > 0 && this.#windows.standing(destination) !== "working" ? Math.min(room, this.#doubtfulRoom(destination)) : room;
   }
 
-  #doubtfulRoom(): number {
-    return Math.ceil(this.#options.maxConnections * DOUBTFUL_SHARE) - this.#doubtful;
+  #doubtfulRoom(destination: string): number {
+    const share = this.#fresh.has(destination) ? DOUBTFUL_SHARE : STALE_SHARE;
+    return Math.ceil(this.#options.maxConnections * share) - this.#doubtful;
   }
 
   /** `#room` for one claim, which asks for many destinations before any work begins: doubtful ones get one each, while the share lasts. */
@@ -155,7 +174,7 @@ export class Scheduler {
     return (destination) => {
       const room = this.#room(destination);
       if (room <= 0 || this.#windows.standing(destination) === "working") return room;
-      if (!granted.has(destination) && granted.size >= this.#doubtfulRoom()) return 0;
+      if (!granted.has(destination) && granted.size >= this.#doubtfulRoom(destination)) return 0;
       granted.add(destination);
       return 1;
     };
@@ -173,7 +192,10 @@ export class Scheduler {
     this.#doubtful += doubtful;
     this.#options
       .run(work)
-      .then((feedback) => this.#windows.report(destination, feedback))
+      .then((feedback) => {
+        this.#fresh.delete(destination);
+        this.#windows.report(destination, feedback);
+      })
       .catch((error: unknown) => {
         // The claim stays: what the peer took must not be sent again while this process lives (design.md §5).
         this.#options.onError(error);
@@ -188,6 +210,7 @@ export class Scheduler {
     const count = (this.#running.get(destination) ?? 1) - 1;
     if (count === 0) this.#running.delete(destination);
     else this.#running.set(destination, count);
+    this.#opened.add(destination);
     this.#total -= 1;
     if (this.#state === "running") this.#wake();
     this.#finishIfDrained();

@@ -38,7 +38,7 @@ export class EmbeddedStore implements Store {
   readonly #newName: () => MessageId;
   readonly #due = new DueIndex();
   readonly #claims = new WeakMap<Work, ClaimedWork>();
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners: ((destinations: readonly string[]) => void)[] = [];
   readonly #closing = new AbortController();
   #clock: { now: number; monotonic: number };
   #space = { at: Number.NEGATIVE_INFINITY, free: 0 };
@@ -81,12 +81,13 @@ export class EmbeddedStore implements Store {
   async #insert(message: MessageRow): Promise<void> {
     this.#require(await this.#queue.submit({ kind: "store", message }), "done");
     this.#offer(message);
-    this.#announce();
+    this.#announce(message.works.map(({ destination }) => destination));
   }
 
-  async claim({ now, limit, exclude, room }: ClaimRequest): Promise<readonly Work[]> {
+  async claim({ now, limit, exclude, room, opened = [] }: ClaimRequest): Promise<readonly Work[]> {
     const free = (destination: string): number => (exclude.has(destination) ? 0 : Math.min(limit, room?.(destination) ?? limit));
     await this.#followClock();
+    for (const destination of opened) this.#due.unpark(destination);
     for (;;) {
       const picks = this.#due.pick(now, limit, free);
       if (picks.length === 0) return [];
@@ -171,7 +172,7 @@ export class EmbeddedStore implements Store {
     return this.#require(await this.#queue.submit({ kind: "counts" }), "counted").counts;
   }
 
-  onWork(listener: () => void): void {
+  onWork(listener: (destinations: readonly string[]) => void): void {
     this.#listeners.push(listener);
   }
 
@@ -252,7 +253,7 @@ export class EmbeddedStore implements Store {
     for (const { destination, due } of message.works) this.#due.offer(destination, due);
   }
 
-  #announce(): void {
-    for (const listener of this.#listeners) listener();
+  #announce(destinations: readonly string[] = []): void {
+    for (const listener of this.#listeners) listener(destinations);
   }
 }

@@ -241,7 +241,7 @@ function claimBehaviour(behaves: Behaves): void {
     await put(store, "M1", [to("a.example")]);
     assert.equal(heard, 1);
     const work = await only(store);
-    const released = new Promise<void>((resolve) => store.onWork(resolve));
+    const released = new Promise<void>((resolve) => store.onWork(() => resolve()));
     store.release(work);
     await released;
     assert.equal(heard, 2);

@@ -15,15 +15,16 @@ class StubQueue implements Queue {
   readonly #due = new DueIndex();
   claims = 0;
   released = 0;
-  announce: () => void = () => undefined;
+  announce: (destinations: readonly string[]) => void = () => undefined;
 
   constructor(waiting: Readonly<Record<string, number>>) {
     this.#waiting = new Map(Object.entries(waiting));
     for (const destination of this.#waiting.keys()) this.#due.set(destination, 0);
   }
 
-  claim({ now, limit, room }: ClaimRequest): Promise<readonly Work[]> {
+  claim({ now, limit, room, opened = [] }: ClaimRequest): Promise<readonly Work[]> {
     this.claims += 1;
+    for (const destination of opened) this.#due.unpark(destination);
     const works: Work[] = [];
     for (const pick of this.#due.pick(now, limit, (destination) => Math.min(limit, room?.(destination) ?? limit))) {
       const left = this.#waiting.get(pick.destination) ?? 0;
@@ -39,21 +40,21 @@ class StubQueue implements Queue {
     this.released += 1;
     this.#waiting.set(destination, (this.#waiting.get(destination) ?? 0) + 1);
     this.#due.offer(destination, 0);
-    this.announce();
+    this.announce([]);
   }
 
   nextDueAt(exclude?: Pick<ReadonlySet<string>, "has">): Promise<number | undefined> {
     return Promise.resolve(this.#due.nextDue(exclude));
   }
 
-  onWork(listener: () => void): void {
+  onWork(listener: (destinations: readonly string[]) => void): void {
     this.announce = listener;
   }
 
   add(destination: string, count: number): void {
     this.#waiting.set(destination, (this.#waiting.get(destination) ?? 0) + count);
     this.#due.offer(destination, 0);
-    this.announce();
+    this.announce([destination]);
   }
 }
 
@@ -180,8 +181,34 @@ benchTest(
   HANGING,
   { maxConnections: 60, maxConnectionsPerDestination: 20 },
   async (bench) => {
-    assert.equal(bench.count(), 30);
-    assert.equal(new Set(bench.running.map(({ destination }) => destination)).size, 30);
+    assert.equal(bench.count(), 24);
+    assert.equal(new Set(bench.running.map(({ destination }) => destination)).size, 24);
+  },
+);
+
+benchTest(
+  "new mail for an unknown destination does not wait for a crowd that was there before, until it is known itself",
+  HANGING,
+  { maxConnections: 20, maxConnectionsPerDestination: 20 },
+  async (bench) => {
+    assert.equal(bench.count(), 8);
+    bench.queue.add("new", 5);
+    await bench.settle();
+    assert.equal(bench.count("new"), 2);
+    await bench.end("new", "unavailable");
+    assert.equal(bench.count("new"), 0);
+  },
+);
+
+benchTest(
+  "a working destination is served at once in the midst of a crowd without room",
+  { live: 1000, ...Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`dead${i}`, 10])) },
+  { maxConnections: 20, maxConnectionsPerDestination: 5 },
+  async (bench) => {
+    for (let i = 0; i < 20; i += 1) {
+      await bench.end("live", "answered");
+      assert.equal(bench.count("live"), 5, `after ${i}`);
+    }
   },
 );
 
