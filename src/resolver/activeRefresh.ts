@@ -107,7 +107,11 @@ export class ActiveRefresh {
     const rrset = dnskeys.find((one) => one.name === point.zone && one.type === RR_TYPE.DNSKEY);
     if (rrset === undefined) return { point, nextQuery: retryAt };
     const observation = observe(point, rrset, { now, algorithms: this.#options.algorithms });
-    for (const event of observation.events) this.#options.onEvent({ kind: "key", zone: displayName(point.zone), event });
+    for (const event of observation.events) {
+      // That a configured key is there is no news.
+      if (event.from !== "start" || event.to !== "valid")
+        this.#options.onEvent({ kind: "key", zone: displayName(point.zone), event });
+    }
     if (observation.events.length > 0) this.#use(observation.point);
     const { validated } = observation;
     if (validated === undefined) return { point: observation.point, nextQuery: retryAt };
