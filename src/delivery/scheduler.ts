@@ -92,7 +92,7 @@ export class Scheduler {
     return this.#total;
   }
 
-  #arrived(destinations: readonly string[]): void {
+  #arrived(destinations: readonly string[] = []): void {
     for (const destination of destinations) {
       this.#opened.add(destination);
       if (this.#windows.standing(destination) === "unproven" && this.#fresh.size < MAX_FRESH) this.#fresh.add(destination);

@@ -38,7 +38,7 @@ export class EmbeddedStore implements Store {
   readonly #newName: () => MessageId;
   readonly #due = new DueIndex();
   readonly #claims = new WeakMap<Work, ClaimedWork>();
-  readonly #listeners: ((destinations: readonly string[]) => void)[] = [];
+  readonly #listeners: ((destinations?: readonly string[]) => void)[] = [];
   readonly #closing = new AbortController();
   #clock: { now: number; monotonic: number };
   #space = { at: Number.NEGATIVE_INFINITY, free: 0 };
@@ -172,7 +172,7 @@ export class EmbeddedStore implements Store {
     return this.#require(await this.#queue.submit({ kind: "counts" }), "counted").counts;
   }
 
-  onWork(listener: (destinations: readonly string[]) => void): void {
+  onWork(listener: (destinations?: readonly string[]) => void): void {
     this.#listeners.push(listener);
   }
 
@@ -253,7 +253,7 @@ export class EmbeddedStore implements Store {
     for (const { destination, due } of message.works) this.#due.offer(destination, due);
   }
 
-  #announce(destinations: readonly string[] = []): void {
+  #announce(destinations?: readonly string[]): void {
     for (const listener of this.#listeners) listener(destinations);
   }
 }

@@ -38,8 +38,8 @@ export interface Store {
   /** When the next unclaimed recipient is due, those of `exclude` not counted; may be too early, never too late; undefined: none is waiting. */
   nextDueAt(exclude?: Pick<ReadonlySet<string>, "has">): Promise<number | undefined>;
   counts(): Promise<QueueCounts>;
-  /** Called after each commit or add, with the destinations of the new message, and after release: there may be something due. */
-  onWork(listener: (destinations: readonly string[]) => void): void;
+  /** Called after each commit or add, if known with the destinations of the new message, and after release: there may be something due. */
+  onWork(listener: (destinations?: readonly string[]) => void): void;
   /** Whether a message could be stored now; the text says what is wrong and what to do. */
   health(): Promise<{ kind: "writable" } | { kind: "unwritable"; reason: string }>;
   /** Resolves when this process can never use the store again, and should end; stays open otherwise. */
