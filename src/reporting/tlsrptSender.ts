@@ -98,8 +98,7 @@ export class TlsrptSender {
     const now = clock.now();
     counts.tables.prune(utcDay(now - KEEP_MILLISECONDS));
     for (const day of counts.tables.days()) {
-      // Never about a day that is not over.
-      if (endOfDay(day) > now) continue;
+      // Later than the end of the day: never about one that is not over.
       const delay = (1 + random.below(MAX_DELAY_SECONDS)) * 1000;
       if (this.#dispatch.planned(day, endOfDay(day) + delay) <= now) this.#dispatch.begin(day, now);
     }

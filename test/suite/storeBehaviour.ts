@@ -104,6 +104,7 @@ function contentBehaviour(behaves: Behaves): void {
         returnContent: "HDRS",
         smtpUtf8: true,
         tlsRequiredNo: true,
+        purpose: "tls-report",
       });
       await writer.commit(rest, [{ ...to("dest.example"), notify: ["FAILURE", "DELAY"], originalRecipient: "rfc822;x@y" }]);
       const work = await only(store);

@@ -5,6 +5,7 @@ import { attempt } from "../../../src/delivery/attempt.ts";
 import { openConnection } from "../../../src/delivery/connection.ts";
 import { ConnectionPool } from "../../../src/delivery/connectionPool.ts";
 import type { DeliveryContext } from "../../../src/delivery/context.ts";
+import { checkDomain, type DomainCheck } from "../../../src/delivery/domainCheck.ts";
 import type { RecipientOutcome, Trace } from "../../../src/delivery/ledger.ts";
 import type { RouteSetting } from "../../../src/delivery/route.ts";
 import { type DomainName, displayName, name } from "../../../src/dns/name.ts";
@@ -226,6 +227,8 @@ export async function startWorld(world: World) {
       );
       return { results, peers, received, asked: resolver.asked, hosts, sessions, troubles };
     },
+    /** The decisions of an attempt, without a message and without the exception that `demand` is. */
+    check: (): Promise<DomainCheck> => checkDomain(world.destination ?? "example.org", context),
     close: async (): Promise<void> => {
       await pool.close();
       for (const peer of peers.values()) await peer.close();
@@ -240,10 +243,12 @@ function secretOf({ secrets = {} }: World): (file: string) => Promise<string> {
   };
 }
 
-/** `enforce mx1.example.org *.example.net`: the policy in force. */
+/** `enforce mx1.example.org *.example.net`: the policy in force; `failed`: there is one that cannot be had. */
 function stsOf({ sts = {} }: World, domain: DomainName): PolicyInForce {
   const [mode, ...mx] = (sts[displayName(domain)] ?? "").split(" ");
   if (mode === "") return { kind: "none", because: "no-record" };
+  if (mode === "failed")
+    return { kind: "none", because: "failed", failure: "sts-policy-fetch-error", reason: "no answer in time" };
   const lines = ["version: STSv1", `mode: ${mode}`, ...mx.map((pattern) => `mx: ${pattern}`), "max_age: 86400"];
   const parsed = parsePolicy(Buffer.from(lines.join("\n")));
   assert.ok(parsed.kind === "policy");

@@ -136,6 +136,26 @@ const rows: readonly ({ name: string; results: readonly string[] } & World)[] = 
     results: ["no-policy-found example.org success"],
   },
   {
+    name: "a host that only REQUIRETLS of one message keeps us from",
+    dns: INSECURE,
+    receivers: { mx1: "self-signed" },
+    demand: { messageTls: "required" },
+    results: [],
+  },
+  {
+    name: "MX records that cannot be validated, where the operator asks for no policy",
+    dns: "example.org MX bogus",
+    demand: { level: "may", levelFrom: "operator" },
+    results: [],
+  },
+  {
+    name: "an MTA-STS policy that cannot be had (§4.3.2.2): not a domain without one",
+    dns: INSECURE,
+    sts: { "example.org": "failed" },
+    receivers: { mx1: "self-signed" },
+    results: ["sts example.org sts-policy-fetch-error mx1.example.org @1: no answer in time"],
+  },
+  {
     name: "policies that the operator has switched off are not looked up, and not reported",
     dns: MATCHING,
     receivers: { mx1: "self-signed" },

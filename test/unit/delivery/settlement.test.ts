@@ -18,7 +18,15 @@ const PASSED_ON: Outcome = { ...DELIVERED, dsn: "passed-on" };
 const FAILED: Outcome = { kind: "failed", status: "5.1.1", cause: { kind: "reply", text: "no such user" } };
 const DEFERRED: Outcome = { kind: "deferred", status: "4.7.5", cause: { kind: "tls-policy", text: "no match" } };
 
-type Case = { title: string; outcome: Outcome; ageHours?: number; notify?: readonly Notify[]; warned?: true; expect: string };
+type Case = {
+  title: string;
+  outcome: Outcome;
+  ageHours?: number;
+  notify?: readonly Notify[];
+  warned?: true;
+  purpose?: "tls-report";
+  expect: string;
+};
 const CASES: readonly Case[] = [
   { title: "delivered, nothing asked", outcome: DELIVERED, expect: "delivered, nobody told" },
   {
@@ -63,6 +71,22 @@ const CASES: readonly Case[] = [
     ageHours: 120,
     expect: "failed 4.7.5, told failed",
   },
+  {
+    title: "a TLS report of yesterday (RFC 8460 §5.5)",
+    outcome: DEFERRED,
+    ageHours: 23,
+    purpose: "tls-report",
+    notify: ["NEVER"],
+    expect: "deferred 4.7.5 until +300 s, warned, nobody told",
+  },
+  {
+    title: "a TLS report after a day",
+    outcome: DEFERRED,
+    ageHours: 24,
+    purpose: "tls-report",
+    notify: ["NEVER"],
+    expect: "failed 4.7.5, nobody told",
+  },
   { title: "expired, NOTIFY=NEVER", outcome: DEFERRED, ageHours: 121, notify: ["NEVER"], expect: "failed 4.7.5, nobody told" },
 ];
 
@@ -75,7 +99,7 @@ function workFor(entry: Case): { work: Work; recipient: QueuedRecipient } {
     delayWarned: entry.warned === true,
     ...(entry.notify === undefined ? {} : { notify: entry.notify }),
   };
-  const envelope = {
+  const envelope: Work["envelope"] = {
     id: "A1",
     sender: "s@example.net",
     acceptedAt: 0,
@@ -83,6 +107,7 @@ function workFor(entry: Case): { work: Work; recipient: QueuedRecipient } {
     eightBitMime: false,
     requireTls: false,
     tlsRequiredNo: false,
+    ...(entry.purpose === undefined ? {} : { purpose: entry.purpose }),
     size: 1,
   };
   return { recipient, work: { envelope, destination: "example.org", recipients: [recipient] } };

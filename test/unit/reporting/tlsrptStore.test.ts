@@ -41,6 +41,7 @@ describe("counts of TLS sessions on disk", () => {
     const first = open();
     first.record(success());
     first.record(success());
+    first.flush();
     first.record(failure({ host: "mx.example.org", helo: "mx.example.org" }));
     first.close();
     const second = open();

@@ -51,6 +51,7 @@ const bad: readonly { name: string; records: readonly (string | readonly string[
   { name: "octets beyond ASCII", records: ["v=TLSRPTv1;rua=mailto:\xe4@example.com"], kind: "unusable" },
   { name: "http without s", records: ["v=TLSRPTv1;rua=http://example.com/"], kind: "unusable" },
   { name: "user information in a URL", records: ["v=TLSRPTv1;rua=https://a:b@example.com/"], kind: "unusable" },
+  { name: "a user name in a URL", records: ["v=TLSRPTv1;rua=https://a@example.com/"], kind: "unusable" },
   { name: "no mailbox", records: ["v=TLSRPTv1;rua=mailto:example.com"], kind: "unusable" },
   { name: "two mailboxes in one URI", records: ["v=TLSRPTv1;rua=mailto:a@example.com%2Cb@example.com"], kind: "unusable" },
   { name: "a mailbox at an address", records: ["v=TLSRPTv1;rua=mailto:a@[192.0.2.1]"], kind: "unusable" },
