@@ -9,6 +9,7 @@ import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments, type Observations } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
 import { createEngine, engineSettings } from "./relay/delivery.ts";
+import { createExceptionWatch } from "./relay/exceptions.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
 import { openSubmission } from "./relay/submission.ts";
 import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
@@ -73,11 +74,16 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     engine.start();
     reporting.start();
     opened.push(() => engine.stop());
+    const exceptions = createExceptionWatch(parts, engine);
+    exceptions.watch(parts.config.delivery.tlsPolicies);
+    opened.push(() => exceptions.stop());
     await listener.start();
     opened.push(() => submission.stop(SUBMISSION_DRAIN_MILLISECONDS));
     const reload = async (config: Config): Promise<ReloadResult> => {
       const result = await submission.reload(config);
-      if (result.kind === "reloaded") engine.reconfigure(engineSettings(config));
+      if (result.kind === "refused") return result;
+      engine.reconfigure(engineSettings(config));
+      exceptions.watch(config.delivery.tlsPolicies);
       return result;
     };
     return { stop: closeAll, reload, failed: failure.promise };

@@ -5,7 +5,7 @@ import { absenceOutcome, unroutableOutcome } from "../policy/unroutable.ts";
 import type { Work } from "../spool/message.ts";
 import { tryAddress } from "./addressAttempt.ts";
 import { type Attempt, connectionTo, type DeliveryContext } from "./context.ts";
-import { gatherEvidence, type HostEvidence, literalEvidence } from "./host.ts";
+import { evidenceOf, type HostEvidence } from "./host.ts";
 import { demandOnHost } from "./hostDemand.ts";
 import { Ledger, type RecipientOutcome } from "./ledger.ts";
 import { findRoute, type Route } from "./route.ts";
@@ -55,7 +55,7 @@ async function tryHosts(whole: Attempt): Promise<void> {
     return;
   }
   const absent: Absent[] = [];
-  for await (const evidence of evidenceOf(route, the)) {
+  for await (const evidence of evidenceOf(route, demand, context)) {
     const { host, dnssec } = evidence;
     if (evidence.kind === "absent") absent.push(evidence);
     else if (evidence.kind === "unknown") {
@@ -71,12 +71,6 @@ async function tryHosts(whole: Attempt): Promise<void> {
   if (first !== undefined && ledger.anythingKnown() === "no") {
     ledger.closeOpen(absenceOutcome(work.destination, absent), absentTrace(first.host, demand, first.dnssec));
   }
-}
-
-/** What DNS says of each host, looked up only when its turn comes. */
-async function* evidenceOf(route: RoutedRoute, { demand, context }: Attempt): AsyncGenerator<HostEvidence> {
-  if (route.kind === "literal") yield literalEvidence(route, context.allowLoopback);
-  else for (const host of route.hosts) yield await gatherEvidence(host, route, demand, context);
 }
 
 /** One host, address by address, until one of them has answered a transaction. */

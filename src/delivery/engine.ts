@@ -17,6 +17,7 @@ import { type ConnectionRequest, type ConnectionResult, type DialogueTimeouts, o
 import { ConnectionPool } from "./connectionPool.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type DestinationFeedback, feedbackOf } from "./destinationFeedback.ts";
+import { checkDomain, type DomainCheck } from "./domainCheck.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
 import { RestingHosts } from "./restingHosts.ts";
 import type { RouteSetting } from "./route.ts";
@@ -131,6 +132,11 @@ export class DeliveryEngine {
   activeExceptions(): number {
     const now = this.#options.clock.now();
     return exceptionsOf(this.#settings.tlsPolicies).filter(({ expiresAt }) => expiresAt > now).length;
+  }
+
+  /** Whether mail for `domain` would be delivered if no exception were made for it. */
+  checkDomain(domain: string): Promise<DomainCheck> {
+    return checkDomain(domain, this.#context);
   }
 
   async #run(work: Work): Promise<DestinationFeedback> {

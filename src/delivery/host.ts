@@ -25,8 +25,18 @@ export type HostContext = { resolver: Resolver; allowLoopback: boolean; insecure
 /** Most addresses that one attempt tries of one host (RFC 5321 §5.1: at least two MUST be tried over all hosts). */
 export const MAX_ADDRESSES = 6;
 
+/** What DNS says of each host of a route, looked up only when its turn comes. */
+export async function* evidenceOf(
+  route: HostsRoute | LiteralRoute,
+  demand: TlsDemand,
+  context: HostContext,
+): AsyncGenerator<HostEvidence> {
+  if (route.kind === "literal") yield literalEvidence(route, context.allowLoopback);
+  else for (const host of route.hosts) yield await gatherEvidence(host, route, demand, context);
+}
+
 /** Looks up addresses first and TLSA only then (RFC 7672 §2.2.2: TLSA queries to unsigned zones often fail), and judges them. */
-export async function gatherEvidence(
+async function gatherEvidence(
   name: DomainName,
   route: HostsRoute,
   demand: TlsDemand,
@@ -48,7 +58,7 @@ export async function gatherEvidence(
 }
 
 /** A literal as next hop: DANE does not apply (RFC 7672 §2.2). */
-export function literalEvidence({ address, found }: LiteralRoute, allowLoopback: boolean): HostEvidence {
+function literalEvidence({ address, found }: LiteralRoute, allowLoopback: boolean): HostEvidence {
   const dnssec = { mx: "not-asked", address: "not-asked", tlsa: "not-asked" } as const;
   const host = addressLiteralText({ kind: "literal", address, family: isIP(address) === 6 ? 6 : 4 });
   if (!allowLoopback && found === "by-address" && isForbiddenAddress(address)) {
