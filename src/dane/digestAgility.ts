@@ -4,8 +4,8 @@ import { FULL, SHA2_256, SHA2_512, type Tlsa } from "./tlsa.ts";
 export const DIGEST_ORDER: readonly number[] = [SHA2_512, SHA2_256];
 
 /**
- * Digest algorithm agility (RFC 7671 §9, RFC 7672 §5): of the usable records with the same usage and selector only those with the strongest digest
- * count, and those with matching type Full(0). `passedOver` are the rest. A digest that is not in `order` is weaker than all that are.
+ * Digest algorithm agility (RFC 7671 §9, RFC 7672 §5): of the usable records with the same usage and selector only those with the strongest
+ * digest count, and those with matching type Full(0). `passedOver` are the rest. A digest that is not in `order` is weaker than all that are.
  */
 export function strongestRecords(
   records: readonly Tlsa[],
