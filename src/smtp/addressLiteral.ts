@@ -61,7 +61,8 @@ function ipv6Text(groups: readonly number[]): string {
 
 /** Parses the literal with its brackets. Tags other than IPv6 are refused: none is registered that mail could be sent to. */
 export function parseAddressLiteral(text: string): AddressLiteral | AddressLiteralError {
-  if (!text.startsWith("[") || !text.endsWith("]")) return { kind: "error", reason: "address literal without its brackets" };
+  if (!text.startsWith("[")) return { kind: "error", reason: "an address literal begins with a bracket" };
+  if (!text.endsWith("]")) return { kind: "error", reason: "address literal without closing bracket" };
   const inner = text.slice(1, -1);
   if (!inner.includes(":")) {
     const octets = ipv4Octets(inner);
