@@ -39,7 +39,7 @@ async function idOf(kind: "passwd" | "group", name: string): Promise<number> {
 }
 
 /** The directories that Postfix's own installation would make (postfix-files(5)). */
-async function makeDirectories(directory: string): Promise<{ mailUser: number; mailGroup: number }> {
+export async function makeDirectories(directory: string): Promise<{ mailUser: number; mailGroup: number }> {
   const user = await idOf("passwd", "postfix");
   const group = await idOf("group", "postfix");
   const dropGroup = await idOf("group", "postdrop");
@@ -102,7 +102,7 @@ function mainConfiguration(directory: string, owner: { mailUser: number; mailGro
   ].join("\n");
 }
 
-const SERVICES = [
+export const SERVICES = [
   "cleanup unix n - n - 0 cleanup",
   "qmgr unix n - n 300 1 qmgr",
   "tlsmgr unix - - n 1000? 1 tlsmgr",
