@@ -1,6 +1,6 @@
 import { CLASS_IN, type ResourceRecord, RR_TYPE } from "./message.ts";
 import type { DomainName } from "./name.ts";
-import { canonicalRdata } from "./rdata.ts";
+import { canonicalRdata, detachedRdata } from "./rdata.ts";
 
 /** All records of one name, class IN and type (RFC 2181 §5), duplicates removed, with the RRSIG records that cover them. */
 export type RRset = {
@@ -51,6 +51,12 @@ export function rrsetsOf(records: readonly ResourceRecord[]): RRset[] {
     rdatas: [...rdatas.values()],
     signatures: [...signatures.values()],
   }));
+}
+
+/** The same records, to be kept: see `detachedRdata`. */
+export function detachedRecords(records: readonly ResourceRecord[]): ResourceRecord[] {
+  const rdatas = detachedRdata(records.map((record) => record.rdata));
+  return records.map((record, i) => ({ ...record, rdata: rdatas[i] ?? record.rdata }));
 }
 
 function setKey(name: DomainName, type: number): string {

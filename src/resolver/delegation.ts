@@ -1,5 +1,6 @@
 import { type Message, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, isWithin, parentOf } from "../dns/name.ts";
+import { detachedRecords } from "../dns/rrset.ts";
 import { TtlCache } from "./cache.ts";
 import type { Nameserver, Referral } from "./referral.ts";
 import type { ServerAddress } from "./transport.ts";
@@ -18,8 +19,13 @@ export type Delegation =
 
 type Learned = { delegation: Delegation & { kind: "learned" }; referral: Referral; from: string; at: number };
 
-/** About 1 KB each as a rule, 16 KB when a zone does its worst. */
+/** About 1 KB each as a rule, 16 KB and more when a zone does its worst. */
 const MAX_DELEGATIONS = 20_000;
+const MAX_DELEGATION_OCTETS = 32 * 2 ** 20;
+const DELEGATION_OCTETS = 500;
+/** Of a name server without its names, or of a record without its data. */
+const PART_OCTETS = 200;
+const ADDRESS_OCTETS = 50;
 /** A TTL of zero is for the question in progress only; this much keeps its follow-up questions from starting at the parent each time. */
 const MIN_TTL_SECONDS = 1;
 
@@ -31,7 +37,7 @@ export class DelegationCache {
 
   constructor(configured: readonly Delegation[], monotonic: () => number) {
     this.#configured = new Map(configured.map((delegation) => [delegation.zone, delegation]));
-    this.#learned = new TtlCache(MAX_DELEGATIONS, monotonic);
+    this.#learned = new TtlCache(MAX_DELEGATIONS, monotonic, { maxOctets: MAX_DELEGATION_OCTETS, octetsOf });
     this.#childSide = new TtlCache(MAX_DELEGATIONS, monotonic);
     this.#monotonic = monotonic;
   }
@@ -50,7 +56,8 @@ export class DelegationCache {
     const { zone, nameservers } = referral;
     const delegation = { kind: "learned", zone, nameservers } as const;
     const ttlSeconds = Math.max(MIN_TTL_SECONDS, referral.ttlSeconds);
-    this.#learned.set(zone, { delegation, referral, from, at: this.#monotonic() }, ttlSeconds);
+    const kept = { ...referral, cutProof: detachedRecords(referral.cutProof) };
+    this.#learned.set(zone, { delegation, referral: kept, from, at: this.#monotonic() }, ttlSeconds);
     return delegation;
   }
 
@@ -95,6 +102,15 @@ export class DelegationCache {
     const isDs = records.some((record) => record.type === RR_TYPE.DS);
     return { message: parentMessage(question, isDs ? records : [], isDs ? [] : records), from: known.from };
   }
+}
+
+function octetsOf({ delegation, referral }: Learned): number {
+  const servers = delegation.nameservers.reduce(
+    (sum, { name, glue }) => sum + PART_OCTETS + name.length + ADDRESS_OCTETS * glue.length,
+    0,
+  );
+  const proof = referral.cutProof.reduce((sum, { name, rdata }) => sum + PART_OCTETS + name.length + rdata.length, 0);
+  return DELEGATION_OCTETS + servers + proof;
 }
 
 function parentMessage(questions: Message["questions"], answer: ResourceRecord[], authority: ResourceRecord[]): Message {

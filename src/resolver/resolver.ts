@@ -1,6 +1,7 @@
 import { isMalformed, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
-import { decodeLookup, detachedRdata, type LookupType, type RecordData } from "../dns/rdata.ts";
+import { decodeLookup, type LookupType, type RecordData } from "../dns/rdata.ts";
+import { detachedRecords } from "../dns/rrset.ts";
 import type { Resolution } from "../dnssec/securityStatus.ts";
 import { TtlCache } from "./cache.ts";
 import { Validator, type ValidatorOptions } from "./validator.ts";
@@ -94,10 +95,8 @@ function remaining<R>(resolution: Resolution<R>, ttlSeconds: number): Resolution
 /** A copy that keeps nothing of the message in memory of which its records are slices. */
 function detached(resolution: Resolution<ResourceRecord>): Resolution<ResourceRecord> {
   if (!("records" in resolution)) return resolution;
-  const octets = detachedRdata(resolution.records.map((record) => record.rdata));
-  const copy = (record: ResourceRecord, i: number): ResourceRecord => ({ ...record, rdata: octets[i] ?? record.rdata });
-  const [first, ...more] = resolution.records;
-  return { ...resolution, records: [copy(first, 0), ...more.map((record, i) => copy(record, i + 1))] };
+  const [first, ...more] = detachedRecords(resolution.records);
+  return first === undefined ? resolution : { ...resolution, records: [first, ...more] };
 }
 
 /** Measured, rounded up: an answer with one short record takes 600 octets, each further record 200. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ResourceRecord, RR_TYPE } from "../../../src/dns/message.ts";
 import { name } from "../../../src/dns/name.ts";
-import { rrsetsOf } from "../../../src/dns/rrset.ts";
+import { detachedRecords, rrsetsOf } from "../../../src/dns/rrset.ts";
 import { record, records } from "../../fake/dnsWire.ts";
 import { signingKey, signRrset } from "../../fake/signer.ts";
 import { FAKE_WINDOW } from "../../fake/zone.ts";
@@ -54,4 +54,17 @@ test("other classes, OPT, and RRSIG records without a set or of no length are le
   const orphan = signRrset(records("a.org A 192.0.2.1"), key, org, FAKE_WINDOW);
   const opt = { ...record("a.org A 192.0.2.1"), type: RR_TYPE.OPT };
   assert.deepEqual(rrsetsOf([chaos, orphan, { ...orphan, rdata: Buffer.alloc(1) }, { ...orphan, class: 3 }, opt]), []);
+});
+
+test("records that are kept hold no more memory than their own data", () => {
+  const message = Buffer.alloc(60_000, 7);
+  const kept = detachedRecords([1, 2].map((i) => ({ ...record("a.org A 192.0.2.1"), rdata: message.subarray(i, 4 + i * i) })));
+  assert.deepEqual(
+    kept.map((one) => [one.name, one.rdata]),
+    [4, 6].map((octets) => ["a.org.", Buffer.alloc(octets, 7)]),
+  );
+  assert.deepEqual(
+    kept.map((one) => one.rdata.buffer.byteLength),
+    [10, 10],
+  );
 });
