@@ -27,7 +27,12 @@ async function run(args: readonly string[], terminal: Terminal): Promise<ExitSta
   }
   const { countedOn, reporterOf } = await import("../relay/tlsReporting.ts");
   const reporter = reporterOf(loaded.config);
-  const aggregates = reporter === undefined ? [] : countedOn(loaded.config, day);
+  const counted = reporter === undefined ? ({ kind: "counted", aggregates: [] } as const) : countedOn(loaded.config, day);
+  if (counted.kind === "unreadable") {
+    terminal.err(`dane-relay tlsrpt: ${counted.reason}\n`);
+    return 1;
+  }
+  const { aggregates } = counted;
   if (values.json === true) {
     const reports = reporter === undefined ? [] : aggregates.map((aggregate) => tlsReport(reporter, aggregate));
     terminal.out(`${JSON.stringify({ day: dayText(day), reports })}\n`);

@@ -72,17 +72,25 @@ export function reporterOf({ tlsrpt, hostname }: Config): Reporter | undefined {
   return { organization: tlsrpt.organization ?? hostname, contact: tlsrpt.contact, hostname };
 }
 
+export type Counted = { kind: "counted"; aggregates: readonly DomainAggregate[] } | { kind: "unreadable"; reason: string };
+
 /** What was counted on the UTC day of `now`, by reporting domain; a running relay writes it down every few seconds. */
-export function countedOn(config: Config, now: number): readonly DomainAggregate[] {
-  const opened = openTables(fileOf(config), "read");
-  if (opened.kind === "missing") return [];
-  if (opened.kind === "refused") throw new Error(opened.reason);
-  const { tables } = opened;
-  const day = utcDay(now);
+export function countedOn(config: Config, now: number): Counted {
+  const file = fileOf(config);
   try {
-    return tables.domains(day).map((domain) => tables.aggregate(day, domain));
-  } finally {
-    tables.close();
+    const opened = openTables(file, "read");
+    if (opened.kind === "missing") return { kind: "counted", aggregates: [] };
+    if (opened.kind === "refused") return { kind: "unreadable", reason: opened.reason };
+    const { tables } = opened;
+    try {
+      const day = utcDay(now);
+      return { kind: "counted", aggregates: tables.domains(day).map((domain) => tables.aggregate(day, domain)) };
+    } finally {
+      tables.close();
+    }
+  } catch (error) {
+    // SQLite's own words: no permission, damaged, locked.
+    return { kind: "unreadable", reason: `${file}: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -93,6 +93,17 @@ describe("the command tlsrpt", () => {
   test("switched off", async () => {
     assert.equal((await run([], "")).out, "TLS reports are off: tlsrpt.contact is not set\n");
     assert.deepEqual((JSON.parse((await run(["--json"], "")).out) as { reports: unknown }).reports, []);
+  });
+
+  test("a file that cannot be read: 1", async () => {
+    const file = join(directory, "spool", "tlsrpt.db");
+    renameSync(file, `${file}.kept`);
+    writeFileSync(file, "this is no database, but long enough to be taken for one".repeat(100));
+    const { status, err } = await run([]);
+    rmSync(file);
+    renameSync(`${file}.kept`, file);
+    assert.equal(status, 1);
+    assert.match(err, /^dane-relay tlsrpt: .*tlsrpt\.db: .*not a database/);
   });
 
   test("usage errors and errors of the configuration: 2", async () => {
