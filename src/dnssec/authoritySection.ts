@@ -32,8 +32,13 @@ export function* judgeAuthority(message: Message, zone: SecureZone, terms: Terms
 
 function* judgeSets(message: Message, zone: SecureZone, terms: Terms): Judging<Distrust | "authentic"> {
   const spoken = message.authority.filter((record) => SPOKEN.has(coveredType(record)));
-  if (spoken.length === 0) return "authentic";
   const joined = isJoined(message);
+  const orphan = joined ? undefined : orphanIn(message.authority);
+  if (orphan !== undefined) {
+    const text = `there is a signature of the ${typeName(coveredType(orphan))} of ${displayName(orphan.name)}, but no such record`;
+    return bogus({ code: "denial-invalid", text });
+  }
+  if (spoken.length === 0) return "authentic";
   const sets = rrsetsOf(spoken).filter((rrset) => !joined || isSignedBy(rrset, zone.name));
   const denials = yield* zoneDenials(message.authority, zone, terms);
   for (const rrset of sets) {
@@ -42,10 +47,7 @@ function* judgeSets(message: Message, zone: SecureZone, terms: Terms): Judging<D
     const text = `the ${typeName(rrset.type)} of ${displayName(rrset.name)} beside the answer is not authentic`;
     return bogus({ code: "denial-invalid", text }, ...refusal);
   }
-  const orphan = joined ? undefined : spoken.find((record) => isOrphan(record, sets));
-  if (orphan === undefined) return "authentic";
-  const text = `there is a signature of the ${typeName(coveredType(orphan))} of ${displayName(orphan.name)}, but no such record`;
-  return bogus({ code: "denial-invalid", text });
+  return "authentic";
 }
 
 function refusalOf(rrset: RRset, zone: SecureZone, denials: ZoneDenials, { rules, budget }: Terms): ReasonChain | undefined {
@@ -57,8 +59,10 @@ function refusalOf(rrset: RRset, zone: SecureZone, denials: ZoneDenials, { rules
   return verification.kind === "failed" ? verification.reasons : undefined;
 }
 
-function isOrphan(record: ResourceRecord, sets: readonly RRset[]): boolean {
-  return record.type === RR_TYPE.RRSIG && !sets.some(({ name, type }) => name === record.name && type === coveredType(record));
+/** A signature without the records that it covers. */
+function orphanIn(authority: readonly ResourceRecord[]): ResourceRecord | undefined {
+  const covered = new Set(authority.flatMap(({ name, type }) => (type === RR_TYPE.RRSIG ? [] : [`${type} ${name}`])));
+  return authority.find((record) => record.type === RR_TYPE.RRSIG && !covered.has(`${coveredType(record)} ${record.name}`));
 }
 
 /** The type that an RRSIG record covers, or the record's own. */

@@ -1,6 +1,6 @@
 import type { TypeBitmap } from "../dns/dnssecRdata.ts";
 import { RR_TYPE } from "../dns/message.ts";
-import type { DomainName } from "../dns/name.ts";
+import { type DomainName, ROOT } from "../dns/name.ts";
 import type { WildcardExpansion } from "./rrsig.ts";
 import type { ReasonChain } from "./securityStatus.ts";
 
@@ -65,7 +65,7 @@ export function notProved(text: string): NotProved {
 /** What a record that matches `name` and shows `types` there says about its DS (RFC 6840 §4.4, RFC 5155 §8.6, §8.9). */
 export function withoutDs(name: DomainName, types: TypeBitmap, ttlSeconds: number): DsDenial {
   if (types.has(RR_TYPE.DS)) return notProved(`there is a DS record at ${name}`);
-  // With SOA the record is that of the child, which does not know.
-  if (types.has(RR_TYPE.SOA)) return notProved(`the record of ${name} is from below the cut`);
+  // With SOA the record is that of the child, which does not know; the root is nobody's child.
+  if (types.has(RR_TYPE.SOA) && name !== ROOT) return notProved(`the record of ${name} is from below the cut`);
   return isDelegation(types) ? { kind: "unsignedDelegation", ttlSeconds } : { kind: "noCut", empty: false, ttlSeconds };
 }

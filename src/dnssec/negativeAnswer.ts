@@ -1,7 +1,7 @@
 import { isMalformed, type Message, RR_TYPE } from "../dns/message.ts";
-import { type DomainName, isWithin } from "../dns/name.ts";
+import { type DomainName, displayName, isWithin } from "../dns/name.ts";
 import { decodeSoa } from "../dns/rdata.ts";
-import { judgeAuthority } from "./authoritySection.ts";
+import { isJoined, judgeAuthority } from "./authoritySection.ts";
 import { trustFor, zoneSideOf } from "./chainOfTrust.ts";
 import { type Terms, type ZoneDenials, zoneDenials } from "./denial.ts";
 import type { Denial, DsDenial, Pausing } from "./denialProof.ts";
@@ -31,6 +31,12 @@ export function* judgeNegative(
   const trust = yield* trustFor(owner, signatures, terms.rules);
   if (trust.kind === "insecure") return { kind: claimed, grade: insecure(trust.reasons, ttlLimit) };
   if (trust.kind !== "secure") return trust;
+  if (message.answer.length > 0 && !isJoined(message)) {
+    return bogus({
+      code: "malformed",
+      text: `the answer section has records, but none of them answers for ${displayName(name)}`,
+    });
+  }
   const denials = yield* zoneDenials(message.authority, trust.zone, terms);
   const nameError = claimed === "nxdomain" ? yield* denials.nameError(name) : undefined;
   if (nameError !== undefined && nameError.kind !== "notProved") {

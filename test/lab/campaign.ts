@@ -41,8 +41,7 @@ export type CampaignOptions = {
   rows: readonly ZoneSigning[];
   seed: number;
   /** Numbers of the mutants. */
-  from: number;
-  to: number;
+  numbers: readonly number[];
   onResult?: (result: Result) => void;
 };
 
@@ -56,7 +55,7 @@ type Lane = { server: MutantServer; judge: UnboundJudge };
 type Truth = (name: DomainName, type: number) => Promise<Message>;
 type Bench = { world: World; truth: Truth; lanes: readonly Lane[]; anchors: TrustAnchors; transport: Transport };
 
-/** Runs mutants `from` to `to` and returns those on which the judges did not agree. */
+/** Runs mutants and returns those on which the judges did not agree. */
 export async function runCampaign(options: CampaignOptions): Promise<{ disagreements: Disagreement[] }> {
   const directory = await mkdtemp(join(tmpdir(), "dane-relay-differential-"));
   const block = await claimBlock();
@@ -64,11 +63,9 @@ export async function runCampaign(options: CampaignOptions): Promise<{ disagreem
   try {
     const bench = await setUp(directory, block, options.rows, stops);
     const disagreements: Disagreement[] = [];
-    let next = options.from;
+    const numbers = [...options.numbers];
     const work = async (lane: Lane): Promise<void> => {
-      while (next < options.to) {
-        const number = next;
-        next += 1;
+      for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
         const mutant = await mutantOf(number, options.seed, bench);
         const result = await judged(mutant, lane, bench);
         options.onResult?.(result);

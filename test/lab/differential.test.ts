@@ -12,8 +12,9 @@ describe("our validator, Unbound and delv on mutants of signed answers", () => {
   const report = new DifferentialReport();
 
   before(async () => {
+    const numbers = Array.from({ length: MUTANTS }, (_, i) => i);
     const onResult = report.result.bind(report);
-    const { disagreements } = await runCampaign({ rows: signings("each"), seed: SEED, from: 0, to: MUTANTS, onResult });
+    const { disagreements } = await runCampaign({ rows: signings("each"), seed: SEED, numbers, onResult });
     report.disagreements(disagreements);
   });
 

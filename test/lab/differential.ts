@@ -4,7 +4,7 @@ import { DifferentialReport } from "./differentialReport.ts";
 import { signings } from "./differentialWorld.ts";
 
 /**
- * The long run of the differential test: `--mutants N`, `--seed N`; `--only N` plays one mutant of that seed; `--zones all` has every signer
+ * The long run of the differential test: `--mutants N`, `--seed N`; `--only N,N` plays some mutants of that seed; `--zones all` has every signer
  * sign with every algorithm and every kind of denial. Ends with 1 where a disagreement is not explained.
  */
 const { values } = parseArgs({
@@ -15,13 +15,13 @@ const { values } = parseArgs({
     only: { type: "string" },
   },
 });
-const [from, to] = values.only === undefined ? [0, Number(values.mutants)] : [Number(values.only), Number(values.only) + 1];
+const numbers =
+  values.only === undefined ? Array.from({ length: Number(values.mutants) }, (_, i) => i) : values.only.split(",").map(Number);
 const report = new DifferentialReport();
 const { disagreements } = await runCampaign({
   rows: signings(values.zones === "all" ? "all" : "each"),
   seed: Number(values.seed),
-  from,
-  to,
+  numbers,
   onResult: (result) => {
     report.result(result);
     if (report.mutants % 1000 === 0) console.error(`${report.mutants} mutants`);

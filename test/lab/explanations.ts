@@ -5,8 +5,8 @@ import { sameOpinion } from "./judges.ts";
 import { questionKey } from "./mutantServer.ts";
 
 /**
- * Why our verdict may differ from Unbound's: every disagreement belongs to one of these, or is a bug of ours. In none of them do we take
- * what is not the zone's own answer: `stricter` ones we refuse, and where Unbound refuses what we take, it is the truth.
+ * Why our verdict may differ from Unbound's: every disagreement belongs to one of these, or is a bug of ours. What is
+ * `stricter` we refuse; where Unbound refuses what we take, it is the zone's own answer, or signed by the zone and taken by delv as well.
  */
 export type Explanation = { kind: "stricter" | "true all the same" | "another message"; title: string; why: string };
 type Rule = Explanation & { matches: (one: Disagreement) => boolean };
@@ -33,6 +33,24 @@ function hasCnameBeside({ mutant: { message } }: Disagreement): boolean {
   return message.answer.some((one) => one.type !== RR_TYPE.CNAME && one.type !== RR_TYPE.RRSIG && aliases.includes(one.name));
 }
 
+function hasTwoCnames({ mutant: { message } }: Disagreement): boolean {
+  const aliases = message.answer.filter((one) => one.type === RR_TYPE.CNAME);
+  return aliases.some((one) => aliases.some((other) => other.name === one.name && !other.rdata.equals(one.rdata)));
+}
+
+/** That some reason of our refusal is in these words. */
+function saysWhy({ ours }: Disagreement, words: RegExp): boolean {
+  return ours.status === "refused" && words.test(ours.why);
+}
+
+function isStricter({ ours, unbound }: Disagreement): boolean {
+  return ours.status === "refused" && unbound.status !== "refused";
+}
+
+function isLaxer({ ours, unbound }: Disagreement): boolean {
+  return ours.status !== "refused" && unbound.status === "refused";
+}
+
 function bothUsable({ ours, unbound }: Disagreement): boolean {
   return ours.status !== "refused" && unbound.status !== "refused";
 }
@@ -44,6 +62,9 @@ function isTruth({ ours, truth }: Disagreement): boolean {
 function isOptOut({ mutant }: Disagreement): boolean {
   return mutant.question.name.includes("optout.");
 }
+
+/** Changes that end in a signature by the zone: what it says then is another truth. */
+const SIGNED_BY_THE_ZONE = ["signed-cname", "dname-signed", "target-anew", "cname-beside"];
 
 const RULES: readonly Rule[] = [
   {
@@ -60,10 +81,15 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: "true all the same",
-    title: "denials of other names in the message",
-    why: "We leave out what other zones say in a joined message; Unbound wants the authority section signed by one zone. delv does as we do.",
-    matches: (one) =>
-      isTruth(one) && one.unbound.status === "refused" && changedBy(one, "denials-of-many") && one.delv.status !== "refused",
+    title: "authority section of a joined message",
+    why: "We ask for the target where the message does not hold, and judge that answer; Unbound keeps what the first message had beside it.",
+    matches: (one) => isLaxer(one) && isTruth(one) && isJoined(one) && isSpoiledItself(one),
+  },
+  {
+    kind: "true all the same",
+    title: "what the zone itself signed",
+    why: "Aliases to literal wildcards, long chains, denials of other zones beside aliases: the zone's keys made them, and delv takes them too.",
+    matches: (one) => isLaxer(one) && one.delv.status !== "refused" && changedBy(one, ...SIGNED_BY_THE_ZONE),
   },
   {
     kind: "stricter",
@@ -74,20 +100,21 @@ const RULES: readonly Rule[] = [
   {
     kind: "stricter",
     title: "a chain of aliases without an end",
-    why: "We say that it cannot be looked up; Unbound answers with the part that it has followed, and no record.",
-    matches: (one) => refusedFor(one, "alias-loop") && "answer" in one.unbound && one.unbound.answer === "nodata",
+    why: "We say that it cannot be looked up; Unbound answers with what it has followed, or asks for each target again.",
+    matches: (one) =>
+      refusedFor(one, "alias-loop") && (isJoined(one) || ("answer" in one.unbound && one.unbound.answer === "nodata")),
   },
   {
     kind: "stricter",
     title: "a message that contradicts itself",
     why: "Two CNAMEs at a name, records beside RCODE NXDOMAIN, another class: we take nothing of it, Unbound what it likes.",
-    matches: (one) => refusedFor(one, "malformed"),
+    matches: (one) => refusedFor(one, "malformed") || (isStricter(one) && hasTwoCnames(one)),
   },
   {
     kind: "stricter",
     title: "what stands beside a CNAME does not hold",
     why: "Both must hold; Unbound drops what it did not ask for.",
-    matches: (one) => one.ours.status === "refused" && one.unbound.status !== "refused" && hasCnameBeside(one),
+    matches: (one) => isStricter(one) && hasCnameBeside(one),
   },
   {
     kind: "stricter",
@@ -99,13 +126,13 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "NSEC, NSEC3, DS or SOA out of a wildcard",
     why: "RFC 4592 §4: these are not expanded. Unbound takes them where the zone has signed so.",
-    matches: (one) => refusedFor(one, "signature-unusable") && changedBy(one, "resign-labels", "wildcard-itself"),
+    matches: (one) => isStricter(one) && saysWhy(one, /expanded from a wildcard|fewer labels than its signer/),
   },
   {
     kind: "stricter",
     title: "records in another section",
     why: "An answer is in the answer section, a denial in the authority section (RFC 4035 §3.1). Unbound finds them anywhere.",
-    matches: (one) => one.ours.status === "refused" && one.unbound.status !== "refused" && changedBy(one, "move-section"),
+    matches: (one) => isStricter(one) && changedBy(one, "move-section"),
   },
   {
     kind: "stricter",
@@ -117,8 +144,24 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "unsigned denial in an opt-out span",
     why: "There may be an unsigned delegation there, so Unbound takes any denial as insecure. We want one that the zone signed.",
+    matches: (one) => isStricter(one) && one.unbound.status === "insecure" && isOptOut(one) && one.truth.status === "insecure",
+  },
+  {
+    kind: "stricter",
+    title: "a denial that the zone signed and that proves nothing",
+    why: "NSEC with a next name, owner or types that make no proof of it. delv refuses it too; Unbound takes the name for unsigned.",
     matches: (one) =>
-      one.ours.status === "refused" && one.unbound.status === "insecure" && isOptOut(one) && one.truth.status === "insecure",
+      isStricter(one) &&
+      one.delv.status === "refused" &&
+      one.unbound.status === "insecure" &&
+      changedBy(one, "nsec", "denial-owner-anew"),
+  },
+  {
+    kind: "stricter",
+    title: "signatures of the zone above in an answer out of an unsigned one",
+    why: "Who signed tells us which zone speaks, and that zone must then prove what is said. Unbound and delv look for the delegation first.",
+    matches: (one) =>
+      isStricter(one) && one.unbound.status === "insecure" && one.delv.status === "insecure" && one.truth.status === "insecure",
   },
 ];
 
@@ -126,7 +169,7 @@ export function explanationOf(disagreement: Disagreement): Explanation | undefin
   return RULES.find((rule) => rule.matches(disagreement));
 }
 
-/** What must never be: an answer that we take, Unbound refuses, and the zone did not give. */
-export function isDowngrade({ ours, unbound, truth }: Disagreement): boolean {
-  return ours.status !== "refused" && unbound.status === "refused" && !sameOpinion(ours, truth);
+/** What must never be: an answer that we take, that Unbound refuses, and that is neither the zone's own nor taken by delv. */
+export function isDowngrade(disagreement: Disagreement): boolean {
+  return isLaxer(disagreement) && !isTruth(disagreement) && disagreement.delv.status === "refused";
 }

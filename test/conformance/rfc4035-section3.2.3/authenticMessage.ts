@@ -123,6 +123,14 @@ const contradictions: readonly OwnCase[] = [
     expect: refused,
   },
   {
+    title: "records in the answer section that answer nothing",
+    zones: ZONES,
+    tamper: onAnswer(ABSENT, (message) => ({ ...message, answer: message.authority })),
+    ask: ABSENT,
+    expect: refused,
+  },
+  { title: "a DS question about the root", zones: ZONES, ask: [".", "DS"], expect: { status: "secure", answer: "nodata" } },
+  {
     title: "a DS question about a name that is proved not to exist is not answered by no data",
     zones: ZONES,
     tamper: onAnswer(["absent.example.test", "DS"], (message) => ({ ...message, rcode: 0 })),
