@@ -24,7 +24,7 @@ function download(names: readonly string[], directory: string): void {
   mkdirSync(CACHE, { recursive: true });
   const work = mkdtempSync(join(CACHE, "unpacking-"));
   try {
-    execFileSync("apt-get", ["-q", "-o", "APT::Sandbox::User=root", "download", ...names], { cwd: work, stdio: "pipe" });
+    fetchPackages(names, work);
     execFileSync("sh", ["-c", 'for file in *.deb; do dpkg-deb -x "$file" root || exit 1; done'], { cwd: work, stdio: "pipe" });
     renameSync(join(work, "root"), directory);
   } catch (error) {
@@ -33,5 +33,20 @@ function download(names: readonly string[], directory: string): void {
     });
   } finally {
     rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** A machine without package lists, or with old ones, gets them once. */
+function fetchPackages(names: readonly string[], cwd: string): void {
+  const apt = (...argv: readonly string[]) =>
+    execFileSync("apt-get", ["-q", "-o", "APT::Sandbox::User=root", ...argv], { cwd, stdio: "pipe" });
+  try {
+    apt("download", ...names);
+  } catch (error) {
+    console.log(
+      `apt-get download failed (${error instanceof Error ? error.message : String(error)}); the package lists are updated`,
+    );
+    apt("update");
+    apt("download", ...names);
   }
 }
