@@ -116,11 +116,25 @@ function stepOf(among: readonly Target[], dice: Dice): Step {
   return { dns: dnsAttack(dice), wire, targets, receivers: dice(4) === 0 ? "refuse" : "accept" };
 }
 
+/** A relay leaves a destination alone for a while that fails more often than this in a row; nothing could be learned from that. */
+const MAX_FOR_ONE_DOMAIN = 4;
+
+function withinPatience(steps: readonly Step[]): Step[] {
+  const sent = new Map<string, number>();
+  const mayBeSent = ({ domain }: Target): boolean => {
+    const count = (sent.get(domain) ?? 0) + 1;
+    sent.set(domain, count);
+    return count <= MAX_FOR_ONE_DOMAIN;
+  };
+  return steps.map((step) => ({ ...step, targets: step.targets.filter(mayBeSent) }));
+}
+
 export function scheduleOf(seed: number, number: number): Schedule {
   const dice = diceOf(Math.imul(seed, 1_000_003) + number);
   // What is mixed up between policies shows where one host serves several.
   const among = dice(4) === 0 ? pick(NEIGHBOURS, dice) : TARGETS;
-  return { number, steps: Array.from({ length: 1 + dice(MAX_STEPS) }, () => stepOf(among, dice)) };
+  const steps = Array.from({ length: 1 + dice(MAX_STEPS) }, () => stepOf(among, dice));
+  return { number, steps: withinPatience(steps) };
 }
 
 /** The same messages while nobody attacks. */

@@ -48,7 +48,14 @@ export const TARGETS: readonly Target[] = [
     hosts: ["mx.sts-unsigned.lab"],
   },
   { name: "REQUIRETLS, 3 1 1", domain: "ee.lab", promise: "authenticate", requireTls: "yes", hosts: ["mx.ee.lab"] },
-  { name: "REQUIRETLS, no TLSA", domain: "opportunistic.lab", promise: "never", requireTls: "yes", hosts: [] },
+  {
+    name: "REQUIRETLS, no TLSA, and a certificate of a CA for the host that a signed MX record names",
+    domain: "opportunistic.lab",
+    promise: "authenticate",
+    requireTls: "yes",
+    hosts: ["mx.opportunistic.lab"],
+  },
+  { name: "REQUIRETLS, insecure MX", domain: "half.lab", promise: "never", requireTls: "yes", hosts: [] },
 ];
 
 /** Targets whose MX records lead to the same host. */

@@ -127,6 +127,8 @@ export type CampaignOptions = {
   until: "end" | "first";
   /** "also": each schedule is played a second time while nobody attacks. */
   idle: "also" | "never";
+  /** Called before each schedule. */
+  onProgress?: (number: number, violations: number) => void;
 };
 
 export function isBelowPolicy({ sort }: Violation): boolean {
@@ -143,6 +145,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const mayGoOn = (): boolean => next < options.schedules && (until === "end" || !violations.some(isBelowPolicy));
   const run = async (lane: Lane): Promise<void> => {
     while (mayGoOn()) {
+      options.onProgress?.(next, violations.length);
       const schedule = scheduleOf(seed, next);
       next += 1;
       const attacked = await play(schedule, code, world, lane, SHORT);
@@ -160,6 +163,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
 
 export const LANES = 6;
 
+const PROGRESS_EVERY = 250;
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -176,6 +181,9 @@ async function main(): Promise<void> {
     const result = await runCampaign({
       ...{ code, world, until: "end", idle: "also" },
       ...{ seed: Number(values.seed), schedules: Number(values.schedules) },
+      onProgress: (number, violations) => {
+        if (number % PROGRESS_EVERY === 0) console.error(`${number} schedules begun, ${violations} violations until now`);
+      },
     });
     const seconds = ((performance.now() - began) / 1000).toFixed(0);
     const { delivered, deferred, failed } = result.outcomes;
