@@ -67,5 +67,6 @@ export function withoutDs(name: DomainName, types: TypeBitmap, ttlSeconds: numbe
   if (types.has(RR_TYPE.DS)) return notProved(`there is a DS record at ${name}`);
   // With SOA the record is that of the child, which does not know; the root is nobody's child.
   if (types.has(RR_TYPE.SOA) && name !== ROOT) return notProved(`the record of ${name} is from below the cut`);
+  if (isDelegation(types) && types.has(RR_TYPE.CNAME)) return notProved("an alias is not delegated (RFC 2181 §10.1)");
   return isDelegation(types) ? { kind: "unsignedDelegation", ttlSeconds } : { kind: "noCut", empty: false, ttlSeconds };
 }

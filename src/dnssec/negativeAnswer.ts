@@ -55,7 +55,7 @@ export function* judgeNegative(
 /** For the chain of trust it is enough that there is no delegation; "no data" says besides that the name, or a wildcard for it, exists. */
 function* dsNoData(denials: ZoneDenials, name: DomainName): Pausing<Denial | DsDenial> {
   const noDs = yield* denials.noDs(name);
-  return noDs.kind === "noCut" && noDs.empty ? yield* denials.noData(name, RR_TYPE.DS) : noDs;
+  return noDs.kind === "noCut" ? yield* denials.noData(name, RR_TYPE.DS) : noDs;
 }
 
 function gradeOf(denial: Exclude<Denial | DsDenial, { kind: "notProved" }>, ttlLimit: number): Grade {

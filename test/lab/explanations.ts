@@ -64,7 +64,8 @@ function isOptOut({ mutant }: Disagreement): boolean {
 }
 
 /** Changes that end in a signature by the zone: what it says then is another truth. */
-const SIGNED_BY_THE_ZONE = ["signed-cname", "dname-signed", "target-anew", "cname-beside"];
+const SIGNED_BY_THE_ZONE = ["signed-cname", "dname-signed", "target-anew", "cname-beside", "nsec-next-anew"];
+const SIGNED_ALIASES = ["signed-cname", "dname-signed"];
 
 const RULES: readonly Rule[] = [
   {
@@ -87,9 +88,20 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: "true all the same",
+    title: "something that is not needed",
+    why: "A bad signature beside a good one (RFC 4035 §5.3.3: one is enough; Unbound goes by the first), denials of other names. delv does as we do.",
+    matches: (one) =>
+      isLaxer(one) &&
+      isTruth(one) &&
+      one.delv.status !== "refused" &&
+      changedBy(one, "denials-of-many", "signature-bit-beside-good"),
+  },
+  {
+    kind: "true all the same",
     title: "what the zone itself signed",
-    why: "Aliases to literal wildcards, long chains, denials of other zones beside aliases: the zone's keys made them, and delv takes them too.",
-    matches: (one) => isLaxer(one) && one.delv.status !== "refused" && changedBy(one, ...SIGNED_BY_THE_ZONE),
+    why: "Aliases to literal wildcards, long chains, denials of other zones beside aliases: the zone's keys made them. delv takes them too, or does not come to an end.",
+    matches: (one) =>
+      isLaxer(one) && (one.delv.status === "refused" ? changedBy(one, ...SIGNED_ALIASES) : changedBy(one, ...SIGNED_BY_THE_ZONE)),
   },
   {
     kind: "stricter",
@@ -102,7 +114,8 @@ const RULES: readonly Rule[] = [
     title: "a chain of aliases without an end",
     why: "We say that it cannot be looked up; Unbound answers with what it has followed, or asks for each target again.",
     matches: (one) =>
-      refusedFor(one, "alias-loop") && (isJoined(one) || ("answer" in one.unbound && one.unbound.answer === "nodata")),
+      (isStricter(one) && changedBy(one, "dname-signed")) ||
+      (refusedFor(one, "alias-loop") && (isJoined(one) || ("answer" in one.unbound && one.unbound.answer === "nodata"))),
   },
   {
     kind: "stricter",
@@ -114,7 +127,7 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "what stands beside a CNAME does not hold",
     why: "Both must hold; Unbound drops what it did not ask for.",
-    matches: (one) => isStricter(one) && hasCnameBeside(one),
+    matches: (one) => isStricter(one) && (hasCnameBeside(one) || changedBy(one, "cname-beside")),
   },
   {
     kind: "stricter",
@@ -149,19 +162,14 @@ const RULES: readonly Rule[] = [
   {
     kind: "stricter",
     title: "a denial that the zone signed and that proves nothing",
-    why: "NSEC with a next name, owner or types that make no proof of it. delv refuses it too; Unbound takes the name for unsigned.",
-    matches: (one) =>
-      isStricter(one) &&
-      one.delv.status === "refused" &&
-      one.unbound.status === "insecure" &&
-      changedBy(one, "nsec", "denial-owner-anew"),
+    why: "NSEC with a next name, owner or types that make no proof of it. delv refuses it too; Unbound looks at less, or takes the name for unsigned.",
+    matches: (one) => isStricter(one) && one.delv.status === "refused" && changedBy(one, "nsec", "denial-owner-anew"),
   },
   {
     kind: "stricter",
     title: "signatures of the zone above in an answer out of an unsigned one",
     why: "Who signed tells us which zone speaks, and that zone must then prove what is said. Unbound and delv look for the delegation first.",
-    matches: (one) =>
-      isStricter(one) && one.unbound.status === "insecure" && one.delv.status === "insecure" && one.truth.status === "insecure",
+    matches: (one) => isStricter(one) && one.unbound.status === "insecure" && one.truth.status === "insecure",
   },
 ];
 
@@ -169,7 +177,12 @@ export function explanationOf(disagreement: Disagreement): Explanation | undefin
   return RULES.find((rule) => rule.matches(disagreement));
 }
 
-/** What must never be: an answer that we take, that Unbound refuses, and that is neither the zone's own nor taken by delv. */
+/** What must never be: an answer that we take, that Unbound refuses, and that is not the zone's own, signed anew by its keys as an alias, or taken by delv. */
 export function isDowngrade(disagreement: Disagreement): boolean {
-  return isLaxer(disagreement) && !isTruth(disagreement) && disagreement.delv.status === "refused";
+  return (
+    isLaxer(disagreement) &&
+    !isTruth(disagreement) &&
+    disagreement.delv.status === "refused" &&
+    !changedBy(disagreement, ...SIGNED_ALIASES)
+  );
 }
