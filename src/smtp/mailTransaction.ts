@@ -7,7 +7,7 @@ import { mailCommand, missingExtension, rcptCommand } from "./transactionCommand
 /**
  * One mail transaction (RFC 5321 §3.3), without sockets: MAIL, RCPT for each recipient, the content, one result per recipient.
  *
- * With PIPELINING (RFC 2920) MAIL, all RCPT and DATA leave in one group; without it, one by one. With CHUNKING (RFC 3030) the content goes
+ * With PIPELINING (RFC 2920) MAIL, RCPT and DATA leave in groups of bounded size, mostly in one; without it, one by one. With CHUNKING (RFC 3030) the content goes
  * as one BDAT, once it is known that a recipient was accepted. A reply that the place does not allow (3yz to MAIL, 2yz to DATA) is never
  * read as success: the transaction counts as lost and the connection is given up.
  */
@@ -80,16 +80,31 @@ function isPositive(input: DialogueInput, digit: 2 | 3): input is { kind: "reply
 
 type Commands = { mail: string; rcpts: readonly string[]; data: string | undefined; pipelining: boolean };
 
+/** RCPT commands that are sent ahead of their replies; well below the replies that the parser holds (MAX_REPLIES_AHEAD). */
+export const MAX_PIPELINED_RECIPIENTS = 1000;
+
+/** With pipelining: the RCPT commands from `first` on that leave together, and DATA behind the last of all. */
+function pipelined({ rcpts, data }: Commands, first: number): string {
+  const end = first + MAX_PIPELINED_RECIPIENTS;
+  return [...rcpts.slice(first, end), end >= rcpts.length ? (data ?? "") : ""].join("");
+}
+
+/** What is sent before the reply to the RCPT at `index` is waited for, if anything. */
+function beforeReply(commands: Commands, index: number): { send?: string } {
+  if (!commands.pipelining) return { send: commands.rcpts[index] ?? "" };
+  return index > 0 && index % MAX_PIPELINED_RECIPIENTS === 0 ? { send: pipelined(commands, index) } : {};
+}
+
 /** MAIL and all RCPT. With pipelining all replies are taken, so that the next reply is the one to what was sent next (RFC 2920 §3.1). */
 function* recipients(commands: Commands, ledger: Ledger): Part<Progress> {
-  const group = [commands.mail, ...commands.rcpts, commands.data ?? ""].join("");
-  const mail = yield { kind: "reply", send: commands.pipelining ? group : commands.mail, phase: "MAIL" };
+  const group = commands.pipelining ? `${commands.mail}${pipelined(commands, 0)}` : commands.mail;
+  const mail = yield { kind: "reply", send: group, phase: "MAIL" };
   const mailRefused = refusal(mail);
   if (mailRefused !== undefined) ledger.decideRest({ kind: "rejected", phase: "MAIL", reply: mailRefused });
   else if (!isPositive(mail, 2)) return breakOff(ledger, "MAIL", mail);
   if (mailRefused !== undefined && !commands.pipelining) return "reset";
-  for (const [index, command] of commands.rcpts.entries()) {
-    const rcpt = yield { kind: "reply", ...(commands.pipelining ? {} : { send: command }), phase: "RCPT" };
+  for (const index of commands.rcpts.keys()) {
+    const rcpt = yield { kind: "reply", ...beforeReply(commands, index), phase: "RCPT" };
     const refused = refusal(rcpt);
     if (refused === undefined && !isPositive(rcpt, 2)) return breakOff(ledger, "RCPT", rcpt);
     if (mailRefused !== undefined) continue;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { DialogueInput } from "../../../src/smtp/dialogueStep.ts";
-import { mailTransaction } from "../../../src/smtp/mailTransaction.ts";
-import { type Reply, ReplyParser } from "../../../src/smtp/reply.ts";
+import { MAX_PIPELINED_RECIPIENTS, mailTransaction } from "../../../src/smtp/mailTransaction.ts";
+import { MAX_REPLIES_AHEAD, type Reply, ReplyParser } from "../../../src/smtp/reply.ts";
 import {
   leftOverRecipients,
   type RecipientResult,
@@ -397,5 +397,29 @@ describe("too many recipients (RFC 5321 §4.5.3.1.10)", () => {
   ];
   for (const [name, results, expected] of rows) {
     test(name, () => assert.deepEqual(leftOverRecipients(results), expected));
+  }
+});
+
+test("recipients beyond what the reply parser holds leave in several groups (RFC 2920 §3.1)", () => {
+  for (const count of [1, MAX_PIPELINED_RECIPIENTS, MAX_PIPELINED_RECIPIENTS + 1, 2 * MAX_REPLIES_AHEAD]) {
+    const to = Array.from({ length: count }, (_, index) => ({ address: `u${index}@example.org` }));
+    const envelope = { sender: "s@example.net", smtpUtf8: false, eightBitMime: false, requireTls: false, size: 100 };
+    const server = { extensions: new Map(Object.entries(PIPELINING)), inTls: false };
+    const dialogue = mailTransaction(envelope, to as [TransactionRecipient, ...TransactionRecipient[]], server);
+    const said: string[] = [];
+    let replies = 0;
+    let most = 0;
+    let turn = dialogue.next();
+    while (!turn.done) {
+      const step = turn.value;
+      if ("send" in step && step.send !== undefined) said.push(...step.send.split("\r\n").slice(0, -1));
+      most = Math.max(most, said.length - replies);
+      const answer = step.kind === "reply" && step.phase === "DATA" ? "354 go" : "250 ok";
+      replies += 1;
+      turn = dialogue.next({ kind: "reply", reply: reply(answer) });
+    }
+    assert.ok(most <= MAX_REPLIES_AHEAD, `${most} replies outstanding`);
+    assert.deepEqual(said, ["MAIL FROM:<s@example.net>", ...to.map(({ address }) => `RCPT TO:<${address}>`), "DATA"]);
+    assert.equal(turn.value.results.filter(({ kind }) => kind === "accepted").length, count);
   }
 });
