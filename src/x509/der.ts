@@ -23,6 +23,8 @@ const HIGH_TAG_NUMBER = 0x1f;
 const LONG_FORM = 0x80;
 /** Four length octets are more than any input here can have. */
 const MAX_LENGTH_OCTETS = 4;
+/** Those in use have fewer than 20; the time to write one out as text grows with the square of its length. */
+const MAX_OBJECT_IDENTIFIER_OCTETS = 256;
 
 /** The input is not what was expected; turned into a value where a whole structure is read (`orMalformed`). */
 export class DerError extends Error {}
@@ -125,6 +127,7 @@ export function booleanValue(value: Buffer): boolean {
 
 /** Content of an OBJECT IDENTIFIER in dotted form. */
 export function objectIdentifier(value: Buffer): string {
+  if (value.length > MAX_OBJECT_IDENTIFIER_OCTETS) throw new DerError(`object identifier of ${value.length} octets`);
   const last = value[value.length - 1];
   if (last === undefined || last >= 0x80) throw new DerError("object identifier ends inside an arc");
   const arcs: bigint[] = [];

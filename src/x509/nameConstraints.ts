@@ -12,6 +12,16 @@ import { type GeneralName, type NameAttribute, readDistinguishedNames } from "./
 const EMAIL_ADDRESS = "1.2.840.113549.1.9.1";
 const WILDCARD = "*.";
 
+/**
+ * What holding the names of one certificate against the constraints of one CA may cost. A peer chooses both, and each name meets each
+ * subtree: 250 names of 20 octets and 200 subtrees as long cost less than this, a chain of 60 KB made for it costs hundreds of times as much.
+ */
+const MAX_COMPARED_OCTETS = 2 ** 22;
+/** What a comparison costs however short the name. */
+const LEAST_OCTETS = 16;
+/** Of directory names, which are read into their parts for every comparison. */
+const DIRECTORY_NAME_FACTOR = 8;
+
 /** Whether `host` is `base` or below it (no dot before `base`), or strictly below it (dot). "" holds every name. */
 function isHostWithin(host: string, base: string): boolean {
   if (base === "") return true;
@@ -127,6 +137,28 @@ function constrainedNames(certificate: Certificate, role: "server" | "authority"
   return names;
 }
 
+function costOf(name: GeneralName): number {
+  switch (name.kind) {
+    case "dNSName":
+    case "rfc822Name":
+    case "uniformResourceIdentifier":
+      return LEAST_OCTETS + name.text.length;
+    case "directoryName":
+      return LEAST_OCTETS + DIRECTORY_NAME_FACTOR * name.name.length;
+    case "iPAddress":
+    case "other":
+      return LEAST_OCTETS;
+    default:
+      return name satisfies never;
+  }
+}
+
+function isTooCostly(names: readonly GeneralName[], { permitted, excluded }: NameConstraints): boolean {
+  const bases = [...permitted, ...excluded].map(({ base }) => base);
+  const sum = (all: readonly GeneralName[]): number => all.reduce((octets, name) => octets + costOf(name), 0);
+  return sum(names) * bases.length + sum(bases) * names.length > MAX_COMPARED_OCTETS;
+}
+
 /** Why the names of `certificate` break the constraints of a CA above it (RFC 5280 §6.1.3 (b), (c)); undefined when they do not. */
 export function constraintViolation(
   certificate: Certificate,
@@ -134,7 +166,9 @@ export function constraintViolation(
   constraints: NameConstraints,
 ): string | undefined {
   const found = orMalformed(() => {
-    for (const name of constrainedNames(certificate, role)) {
+    const names = constrainedNames(certificate, role);
+    if (isTooCostly(names, constraints)) return `${names.length} names are too many to hold against its issuer's constraints`;
+    for (const name of names) {
       const violation = violationOf(name, constraints);
       if (violation !== undefined) return violation;
     }

@@ -67,6 +67,12 @@ describe("values", () => {
     test(`no object identifier: ${octets}`, () => assert.throws(() => objectIdentifier(hex(octets)), DerError));
   }
 
+  test("an object identifier is as long as any in use, not as long as its peer likes", () => {
+    const ofOctets = (count: number): Buffer => Buffer.concat([Buffer.alloc(count - 1, 0xff), Buffer.of(0x7f)]);
+    assert.match(objectIdentifier(ofOctets(256)), /^2\.[0-9]+$/);
+    assert.throws(() => objectIdentifier(ofOctets(257)), DerError);
+  });
+
   test("integers are small and not negative", () => {
     assert.equal(smallInteger(hex("00")), 0);
     assert.equal(smallInteger(hex("00 80")), 128);

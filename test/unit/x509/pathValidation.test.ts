@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Certificate, parseCertificate } from "../../../src/x509/certificate.ts";
 import { type CertificatePath, type PathRules, validatePath } from "../../../src/x509/pathValidation.ts";
-import { type MadeCertificate, makeAuthority, makeLeaf, NOT_YET_VALID } from "../../fake/certificates.ts";
+import { directoryName, dnsName, type MadeCertificate, makeAuthority, makeLeaf, NOT_YET_VALID } from "../../fake/certificates.ts";
 
 /** What the chains of test/unit/dane/matchCases.ts cannot show, because path building already leaves it out; and where a defect is. */
 
@@ -49,4 +49,20 @@ test("a date that cannot be read is never within the period", () => {
   const [leaf] = path(makeLeaf({}));
   const verdict = validatePath([{ ...leaf, notAfter: Number.NaN }], RULES);
   assert.equal(verdict.kind === "invalid" && verdict.failure, "malformed");
+});
+
+test("names and constraints are compared as long as it costs no more than honest ones do", () => {
+  const numbered = (count: number, prefix: string): string[] =>
+    Array.from({ length: count }, (_, i) => `${prefix}${i}.example.org`);
+  const under = (excluded: readonly Buffer[], names: readonly string[], commonName: readonly string[] = []): string => {
+    const issuer = makeAuthority({ nameConstraints: { excluded } });
+    const verdict = validatePath(path(makeLeaf({ issuer, names, commonName }), issuer), RULES);
+    return verdict.kind === "valid" ? "valid" : verdict.failure;
+  };
+  assert.equal(under(numbered(200, "excluded").map(dnsName), numbered(250, "server")), "valid");
+  assert.equal(under(numbered(400, "excluded").map(dnsName), numbered(500, "server")), "name-constraints");
+  const longSubject = Array.from({ length: 1000 }, () => "a");
+  const directories = Array.from({ length: 100 }, (_, i) => directoryName(`Other ${i}`));
+  assert.equal(under(directories, ["mx.example.org"], ["Mail"]), "valid");
+  assert.equal(under(directories, ["mx.example.org"], longSubject), "name-constraints");
 });
