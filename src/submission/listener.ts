@@ -142,7 +142,10 @@ class SubmissionListener implements Listener {
   limit(limits: SubmissionLimits): void {
     this.#trusted = trustedIn(limits);
     this.#limits = limits;
-    for (const server of this.#servers) server.options.size = limits.maxMessageBytes;
+    for (const { options } of this.#servers) {
+      options.size = limits.maxMessageBytes;
+      options.maxClients = limits.maxConnections;
+    }
   }
 
   present(certificate: ServerCertificate): void {

@@ -262,3 +262,29 @@ test("the watch tells a renewal once, a half written one once, and then the whol
   assert.deepEqual(told.slice(1), ["second"]);
   watch.stop();
 });
+
+test("a reload changes how many may be in the handshake of implicit TLS, too", async () => {
+  await using server = await startSubmission(HOST, {
+    certificate: FIRST,
+    listen: [],
+    implicitTlsListen: [`${HOST}:0`],
+    maxConnections: 1,
+  });
+  const port = Number(server.address.split(":")[1]);
+  const silent = connect({ host: HOST, port });
+  const taken = await new Promise((resolve) => {
+    silent.on("connect", () => resolve("open"));
+    silent.on("error", resolve);
+  });
+  assert.equal(taken, "open");
+  server.listener.limit({ trustedNetworks: [], maxMessageBytes: 1000, maxRecipients: 1, maxConnections: 50 });
+  const second = connectTls({ host: HOST, port, rejectUnauthorized: false });
+  const greeting = await new Promise((resolve) => {
+    second.on("data", (data) => resolve(String(data)));
+    second.on("error", (error) => resolve(error.message));
+    second.on("close", () => resolve("closed"));
+  });
+  assert.match(String(greeting), /^220 /);
+  second.destroy();
+  silent.destroy();
+});
