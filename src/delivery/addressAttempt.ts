@@ -37,11 +37,11 @@ async function transact(
       const results = await opened.session.transact(transactionOf(work, recipients, () => context.content(work)));
       if (round === 0 && opened.reused === "yes" && isStale(results)) return "stale";
       if (round === 0) context.onHost(opened.trace);
-      const again = opened.session.state === "idle" ? leftOverRecipients(results) : [];
+      const again = new Set(opened.session.state === "idle" ? leftOverRecipients(results) : []);
       for (const [i, recipient] of recipients.entries())
-        if (!again.includes(i)) ledger.record(recipient, verdictOf(results[i], connection, opened), opened.trace);
+        if (!again.has(i)) ledger.record(recipient, verdictOf(results[i], connection, opened), opened.trace);
       // RFC 5321 §4.5.3.1.10: too many for one transaction; each round settles at least the one that was accepted.
-      recipients = recipients.filter((_, i) => again.includes(i));
+      recipients = recipients.filter((_, i) => again.has(i));
     }
     return "done";
   } finally {

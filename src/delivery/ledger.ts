@@ -34,9 +34,12 @@ const MAX_CAUSE_TEXT = 1000;
  */
 export class Ledger {
   readonly #entries: Entry[];
+  /** A message may have a hundred thousand recipients: none is searched for among all. */
+  readonly #byIndex: ReadonlyMap<number, Entry>;
 
   constructor(recipients: readonly QueuedRecipient[]) {
     this.#entries = recipients.map((recipient) => ({ recipient, state: "open" }));
+    this.#byIndex = new Map(this.#entries.map((entry) => [entry.recipient.index, entry]));
   }
 
   open(): readonly QueuedRecipient[] {
@@ -58,7 +61,7 @@ export class Ledger {
   }
 
   record(recipient: QueuedRecipient, verdict: Verdict, trace: Trace): void {
-    const entry = this.#entries.find((candidate) => candidate.recipient.index === recipient.index);
+    const entry = this.#byIndex.get(recipient.index);
     if (entry === undefined || entry.state === "closed")
       throw new Error(`recipient ${recipient.index} is not open in this attempt`);
     const word = { outcome: verdict.outcome, trace };
