@@ -1,5 +1,5 @@
 import type { Settled, Work } from "../../src/spool/message.ts";
-import type { Store } from "../../src/spool/store.ts";
+import type { ClaimRequest, Store } from "../../src/spool/store.ts";
 
 /** A queue in memory for tests of delivery: each work is handed out once, and `deliver` resolves with what was recorded for it. */
 export class MemoryStore implements Store {
@@ -26,8 +26,15 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
-  claim({ limit, exclude }: Parameters<Store["claim"]>[0]): Promise<readonly Work[]> {
-    const due = this.#waiting.filter(({ destination }) => !exclude.has(destination)).slice(0, limit);
+  claim({ limit, exclude, room }: ClaimRequest): Promise<readonly Work[]> {
+    const taken = new Map<string, number>();
+    const fits = ({ destination }: Work): boolean => {
+      const count = taken.get(destination) ?? 0;
+      if (exclude.has(destination) || count >= (room?.(destination) ?? Number.POSITIVE_INFINITY)) return false;
+      taken.set(destination, count + 1);
+      return true;
+    };
+    const due = this.#waiting.filter(fits).slice(0, limit);
     this.#waiting = this.#waiting.filter((work) => !due.includes(work));
     return Promise.resolve(due);
   }
