@@ -12,12 +12,16 @@ export type Trial = { kind: "match"; record: Tlsa; depth: number } | { kind: "fa
 /** One record and the path that it vouches for; `depth` is that of the certificate that it names. */
 export type Candidate = { record: Tlsa; path: CertificatePath; anchor: PathRules["anchor"]; depth: number };
 
+/** Candidates that are judged; each may cost milliseconds where a peer made its certificates for it, and real chains have two or three. */
+const MAX_CANDIDATES = 16;
+
 /** Judges candidates and remembers, per record, the first failure: the one on the shortest path, so the one to mend first. */
 export class MatchAttempt {
   readonly server: Certificate;
   readonly #identifiers: readonly DomainName[];
   readonly #rules: Omit<PathRules, "anchor">;
   readonly #failures = new Map<Tlsa, TriedRecord>();
+  #candidates = 0;
 
   constructor(server: Certificate, identifiers: readonly DomainName[], rules: Omit<PathRules, "anchor">) {
     this.server = server;
@@ -27,6 +31,10 @@ export class MatchAttempt {
 
   /** Path and name (RFC 7672 §3.1.2, §3.2.2) of a certificate that the record, or something above, is an anchor for. */
   judge({ record, path, anchor, depth }: Candidate): Trial {
+    this.#candidates += 1;
+    if (this.#candidates > MAX_CANDIDATES) {
+      return this.fail(record, "search-limit", `more than ${MAX_CANDIDATES} paths would have to be judged`, depth);
+    }
     const verdict = validatePath(path, { ...this.#rules, anchor });
     if (verdict.kind === "valid") return this.judgeName(record, depth);
     const certificate = path[verdict.depth] ?? this.server;

@@ -135,3 +135,23 @@ test("certificates that all sign each other: given up, and said so", () => {
   const verdict = match({ chain: chain.map(({ der }) => der), records: [tlsaFor(stranger, 2, 0, 1)] });
   assert.equal(verdict.kind === "mismatch" && verdict.tried[0]?.failure, "search-limit");
 });
+
+test("no more paths are judged than an honest chain could have", () => {
+  const keys = Array.from({ length: 6 }, () => makeKeys());
+  const bare = { keyIdentifiers: "absent" } as const;
+  const named = keys.map((pair, i) => makeAuthority({ ...bare, commonName: `CA${i}`, keys: pair }));
+  const crossed = named.flatMap((_, i) =>
+    named
+      .filter((issuer, j) => issuer !== named[i] && Math.abs(i - j) <= 2)
+      .map((issuer) => makeAuthority({ ...bare, commonName: `CA${i}`, issuer, ...(keys[i] ? { keys: keys[i] } : {}) })),
+  );
+  const [issuer] = named;
+  const leaf = makeLeaf({ ...bare, names: ["other.example.org"], ...(issuer ? { issuer } : {}) });
+  const verdict = matchCertificate({
+    records: crossed.map((one) => tlsaFor(one, 2, 0, 1)),
+    chain: [leaf.der, ...crossed.map((one) => one.der)],
+    identifiers: [name("mx.example.org.")],
+    now: Date.parse("2026-11-02T12:00:00Z"),
+  });
+  assert.ok(verdict.kind === "mismatch" && verdict.tried.some(({ failure }) => failure === "search-limit"));
+});
