@@ -89,12 +89,18 @@ const RULES: readonly Rule[] = [
   {
     kind: "true all the same",
     title: "something that is not needed",
-    why: "A bad signature beside a good one (RFC 4035 §5.3.3: one is enough; Unbound goes by the first), denials of other names. delv does as we do.",
+    why: "A bad signature beside a good one (RFC 4035 §5.3.3: one is enough; Unbound goes by the first), denials of other names, which delv leaves out as well.",
     matches: (one) =>
       isLaxer(one) &&
       isTruth(one) &&
-      one.delv.status !== "refused" &&
-      changedBy(one, "denials-of-many", "signature-bit-beside-good"),
+      (changedBy(one, "signature-bit-beside-good") || (one.delv.status !== "refused" && changedBy(one, "denials-of-many"))),
+  },
+  {
+    kind: "true all the same",
+    title: "an unsigned alias in an opt-out span",
+    why: "There may be an unsigned delegation, so the name is insecure with and without the change, for delv too. Unbound judges its target with it.",
+    matches: (one) =>
+      isLaxer(one) && isOptOut(one) && [one.ours, one.truth, one.delv].every(({ status }) => status === "insecure"),
   },
   {
     kind: "true all the same",
