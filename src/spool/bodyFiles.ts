@@ -1,5 +1,7 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import type { AtPoint } from "./commitPoint.ts";
 import type { BodyFile, Disk } from "./disk.ts";
 import { StoreError } from "./store.ts";
 import { repairAdvice, storeError } from "./storeFailure.ts";
@@ -9,16 +11,20 @@ import { repairAdvice, storeError } from "./storeFailure.ts";
  * that names it is committed; a file without a row is an orphan of a crash, removed at the next start.
  */
 const READ_CHUNK_BYTES = 64 * 1024;
+/** A body up to this size is read once, checked and handed on; a larger one is read once to check it and once more to hand it on. */
+const WHOLE_BYTES = 256 * 1024;
 
 export class BodyFiles {
   readonly directory: string;
   readonly #spool: string;
   readonly #disk: Disk;
+  readonly at: AtPoint;
   /** The directory's fsync that has not begun yet: everyone who asks before it begins shares it. */
   #nextSync: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(spool: string, disk: Disk) {
+  constructor(spool: string, disk: Disk, at: AtPoint) {
+    this.at = at;
     this.#spool = spool;
     this.directory = join(spool, "bodies");
     this.#disk = disk;
@@ -49,8 +55,11 @@ export class BodyFiles {
     return this.#nextSync;
   }
 
-  /** The bytes of a body. Its size is checked before the first chunk comes out: half a message must not be sent. */
-  async *read(name: string, size: number): AsyncGenerator<Buffer> {
+  /**
+   * The bytes of a body. Size and checksum (CRC-32; undefined: none was stored) are checked before the first chunk comes out: neither half a
+   * message nor a damaged one may be sent.
+   */
+  async *read(name: string, size: number, checksum: number | undefined): AsyncGenerator<Buffer> {
     const path = join(this.directory, name);
     const handle = await open(path, "r").catch((error: unknown) => {
       throw this.#damaged(path, error);
@@ -58,13 +67,14 @@ export class BodyFiles {
     try {
       const found = (await handle.stat()).size;
       if (found !== size) throw this.#damaged(path, new Error(`it has ${found} octets, not ${size}`));
-      for (let at = 0; at < size; ) {
-        const chunk = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, size - at));
-        const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
-        if (bytesRead === 0) throw this.#damaged(path, new Error(`it ends after ${at} of ${size} octets`));
-        yield chunk.subarray(0, bytesRead);
-        at += bytesRead;
+      const kept: Buffer[] = [];
+      let sum = 0;
+      for await (const chunk of chunksOf(handle, size)) {
+        sum = crc32(chunk, sum);
+        if (size <= WHOLE_BYTES) kept.push(chunk);
       }
+      if (checksum !== undefined && sum !== checksum) throw this.#damaged(path, new Error("its content is not what was stored"));
+      yield* size <= WHOLE_BYTES ? kept : chunksOf(handle, size);
     } catch (error) {
       throw storeError(error, this.#spool);
     } finally {
@@ -76,6 +86,16 @@ export class BodyFiles {
     const text = error instanceof Error ? error.message : String(error);
     const advice = `restore the file, or delete the message from the queue (database damaged too? ${repairAdvice(this.#spool)})`;
     return new StoreError("corrupt", `message body ${path} cannot be read in full: ${text}; ${advice}`, { cause: error });
+  }
+}
+
+async function* chunksOf(handle: FileHandle, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < size; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, size - at));
+    const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
+    if (bytesRead === 0) throw new Error(`the file ends after ${at} of ${size} octets`);
+    yield chunk.subarray(0, bytesRead);
+    at += bytesRead;
   }
 }
 
@@ -97,6 +117,7 @@ export class Body {
   async write(bytes: Uint8Array): Promise<void> {
     try {
       await this.#file.write(bytes);
+      this.#files.at("body-written");
     } catch (error) {
       throw storeError(error, this.#spool);
     }
@@ -106,8 +127,10 @@ export class Body {
   async finish(): Promise<void> {
     try {
       await this.#file.sync();
+      this.#files.at("body-synced");
       await this.#close();
       await this.#files.syncNames();
+      this.#files.at("body-named");
     } catch (error) {
       throw storeError(error, this.#spool);
     }

@@ -1,8 +1,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { crc32 } from "node:zlib";
 import type { Clock, Random } from "../clock.ts";
 import type { BodyFiles } from "./bodyFiles.ts";
+import type { AtPoint } from "./commitPoint.ts";
 import type { Disk } from "./disk.ts";
 import { DueIndex } from "./dueIndex.ts";
 import type { MessageId, NewMessage, Settled, Work } from "./message.ts";
@@ -28,6 +30,7 @@ export type EmbeddedStoreSettings = {
   clock: Clock;
   random: Random;
   disk: Disk;
+  at: AtPoint;
 };
 
 /** The store on this side of the worker thread: what is due when, who has claimed what, and the bodies in files. */
@@ -80,6 +83,7 @@ export class EmbeddedStore implements Store {
 
   async #insert(message: MessageRow): Promise<void> {
     this.#require(await this.#queue.submit({ kind: "store", message }), "done");
+    this.#settings.at("stored-before-reply");
     this.#offer(message);
     this.#announce(message.works.map(({ destination }) => destination));
   }
@@ -118,10 +122,21 @@ export class EmbeddedStore implements Store {
   async *content(id: MessageId): AsyncGenerator<Buffer> {
     const answer = await this.#queue.submit({ kind: "content", id });
     if (answer.kind === "unknown") throw new StoreError("io", `message ${id} is not in the queue`);
-    const { size, bytes, file } = this.#require(answer, "content");
-    if (file !== undefined) yield* this.#bodies.read(file, size);
-    else if (bytes?.length === size) yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    else throw new StoreError("corrupt", `message ${id} has ${bytes?.length ?? 0} octets of ${size}: ${this.#advice()}`);
+    const { size, checksum, bytes, file } = this.#require(answer, "content");
+    if (file !== undefined) {
+      yield* this.#bodies.read(file, size, checksum);
+      return;
+    }
+    if (bytes?.length !== size) {
+      throw new StoreError("corrupt", `message ${id} has ${bytes?.length ?? 0} octets of ${size}: ${this.#advice()}`);
+    }
+    if (checksum !== undefined && crc32(bytes) !== checksum) {
+      throw new StoreError(
+        "corrupt",
+        `the content of message ${id} is not what was stored: delete it from the queue, and ${this.#advice()}`,
+      );
+    }
+    yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   async settle(
@@ -131,6 +146,7 @@ export class EmbeddedStore implements Store {
   ): Promise<void> {
     const claimed = this.#claims.get(work);
     if (claimed === undefined) throw new Error(`message ${work.envelope.id} at ${work.destination} is not claimed`);
+    this.#settings.at("replied-before-record");
     const { waiting, attempts } = settlement(claimed, settled, this.#settings.clock.now());
     const { key } = claimed;
     await this.#persistently(async () => {
@@ -144,6 +160,7 @@ export class EmbeddedStore implements Store {
       }
       for (const message of messages) this.#offer(message);
     });
+    this.#settings.at("settled");
     this.#claims.delete(work);
     for (const { due } of waiting) this.#due.offer(work.destination, due);
     this.#due.unpark(work.destination);

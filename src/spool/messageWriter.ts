@@ -1,9 +1,10 @@
+import { crc32 } from "node:zlib";
 import type { Body, BodyFiles } from "./bodyFiles.ts";
 import type { Envelope, MessageId, NewMessage } from "./message.ts";
 import { type MessageWriter, StoreError } from "./store.ts";
 
-/** Where the content of one message went: into memory, to be stored in the database, or into a file that is on disk by now. */
-export type StoredContent = { size: number } & ({ content: Uint8Array } | { file: string });
+/** Where the content of one message went: into memory, to be stored in the database, or into a file that is on disk by now. `checksum`: CRC-32. */
+export type StoredContent = { size: number; checksum: number } & ({ content: Uint8Array } | { file: string });
 
 export type WriterOptions = {
   bodies: BodyFiles;
@@ -39,6 +40,7 @@ export class SpoolWriter implements MessageWriter {
   readonly #options: WriterOptions;
   #chunks: Uint8Array[] = [];
   #size = 0;
+  #checksum = 0;
   #body: Body | undefined;
   #state: "writing" | "committing" | "over" = "writing";
   #failure: unknown;
@@ -50,6 +52,7 @@ export class SpoolWriter implements MessageWriter {
   async write(chunk: Buffer): Promise<void> {
     this.#requireWriting();
     this.#size += chunk.length;
+    this.#checksum = crc32(chunk, this.#checksum);
     if (this.#body === undefined) this.#chunks.push(chunk);
     if (this.#size <= this.#options.inlineBytes) return;
     try {
@@ -70,11 +73,12 @@ export class SpoolWriter implements MessageWriter {
     this.#requireWriting();
     this.#state = "committing";
     const size = this.#size;
+    const checksum = this.#checksum;
     try {
       this.#options.requireSpace();
       await this.#body?.finish();
       const content = this.#body === undefined ? { content: joined(this.#chunks, size) } : { file: this.#body.name };
-      await this.#options.store({ ...envelope, size }, recipients, { size, ...content });
+      await this.#options.store({ ...envelope, size }, recipients, { size, checksum, ...content });
     } catch (error) {
       await this.#discard();
       throw error;
@@ -116,7 +120,9 @@ export async function writeWhole(
   content: Buffer,
   inlineBytes: number,
 ): Promise<StoredContent> {
-  if (content.length <= inlineBytes) return { size: content.length, content: new Uint8Array(content) };
+  const size = content.length;
+  const checksum = crc32(content);
+  if (size <= inlineBytes) return { size, checksum, content: new Uint8Array(content) };
   const body = await bodies.create(name);
   try {
     await body.write(content);
@@ -125,5 +131,5 @@ export async function writeWhole(
     await body.discard();
     throw error;
   }
-  return { size: content.length, file: name };
+  return { size, checksum, file: name };
 }

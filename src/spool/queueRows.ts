@@ -15,7 +15,8 @@ export function messageRow(envelope: Envelope, recipients: NewMessage["recipient
     else group.push(waiting);
   }
   const works = [...groups].map(([destination, group]) => ({ destination, due, recipients: group }));
-  return { envelope, works, ...("file" in content ? { file: content.file } : { content: content.content }) };
+  const { checksum } = content;
+  return { envelope, works, checksum, ...("file" in content ? { file: content.file } : { content: content.content }) };
 }
 
 function waitingRecipient(recipient: RecipientRequest, index: number, due: number): WaitingRecipient {

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
 import type { Envelope } from "./message.ts";
 import type { AttemptRow, Change, MessageRow, WaitingRecipient, WorkKey } from "./storeOperation.ts";
 
@@ -108,6 +109,7 @@ export class QueueTables {
       envelope.size,
       message.file ?? null,
       message.content ?? null,
+      message.checksum,
     );
     for (const work of message.works) {
       this.#statements.insertWork.run(lastInsertRowid, work.destination, work.due, JSON.stringify(work.recipients));
@@ -157,19 +159,27 @@ export class QueueTables {
     return JSON.parse(text(row, "recipients")) as readonly WaitingRecipient[];
   }
 
+  /** Content that is inline and undamaged; the damaged one is told of when it is asked for. */
   message(sequence: number): { envelope: Envelope; content?: Uint8Array } {
     const row = this.#statements.message.get(sequence);
     if (row === undefined) throw new Error(`message ${sequence} has work but no row`);
     const { content } = row;
-    return { envelope: envelopeOf(row), ...(content instanceof Uint8Array ? { content } : {}) };
+    const whole = content instanceof Uint8Array && (row.checksum === null || crc32(content) === row.checksum);
+    return { envelope: envelopeOf(row), ...(whole ? { content } : {}) };
   }
 
-  content(id: string): { size: number; bytes?: Uint8Array; file?: string } | undefined {
+  content(id: string): { size: number; checksum?: number; bytes?: Uint8Array; file?: string } | undefined {
     const row = this.#statements.content.get(id);
     if (row === undefined) return undefined;
-    const { content, file } = row;
+    const { content, file, checksum } = row;
     const size = integer(row, "size");
-    return { size, ...(content instanceof Uint8Array ? { bytes: content } : {}), ...(typeof file === "string" ? { file } : {}) };
+    const known = typeof checksum === "number" ? { checksum } : {};
+    return {
+      size,
+      ...known,
+      ...(content instanceof Uint8Array ? { bytes: content } : {}),
+      ...(typeof file === "string" ? { file } : {}),
+    };
   }
 
   hasFile(file: string): boolean {
@@ -219,8 +229,9 @@ function prepareStatements(database: DatabaseSync) {
     all(...values: Column[]): Row[];
   } => database.prepare(sql) as never;
   return {
-    insertMessage: prepare(`INSERT INTO message (id, sender, accepted_at, flags, envelope_id, return_content, size, file, content)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    insertMessage:
+      prepare(`INSERT INTO message (id, sender, accepted_at, flags, envelope_id, return_content, size, file, content, checksum)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertWork: prepare("INSERT INTO work (message, destination, due, recipients) VALUES (?, ?, ?, ?)"),
     updateWork: prepare("UPDATE work SET due = ?, recipients = ? WHERE message = ? AND destination = ?"),
     deleteWork: prepare("DELETE FROM work WHERE message = ? AND destination = ?"),
@@ -238,7 +249,7 @@ function prepareStatements(database: DatabaseSync) {
       WHERE held = 0 AND destination = ?1 AND (due, message) > (?2, ?3) ORDER BY due, message LIMIT ?4 + 0`),
     recipients: prepare("SELECT recipients FROM work WHERE message = ? AND destination = ?"),
     message: prepare("SELECT * FROM message WHERE seq = ?"),
-    content: prepare("SELECT size, file, content FROM message WHERE id = ?"),
+    content: prepare("SELECT size, checksum, file, content FROM message WHERE id = ?"),
     hasFile: prepare("SELECT 1 FROM message WHERE file = ?"),
     nextDestination: prepare(`SELECT destination, due FROM work
       WHERE held = 0 AND destination > ? ORDER BY destination, due LIMIT 1`),

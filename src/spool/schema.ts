@@ -9,12 +9,10 @@ import type { DatabaseSync } from "node:sqlite";
  * attempt   what happened to each recipient so far, as long as its message is in the queue.
  * tally     one row: how many messages were never tried, tried and waiting, held; kept in the transaction that changes it.
  */
-const SCHEMA_VERSION = 1;
-
 /** "dane" as a number: tells our files from other SQLite files. */
 const APPLICATION_ID = 0x64616e65;
 
-const TABLES = `
+const FIRST_TABLES = `
   CREATE TABLE message (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -59,6 +57,17 @@ const TABLES = `
   INSERT INTO tally VALUES (1, 0, 0, 0, 0);
 `;
 
+/**
+ * What leads from one version of the schema to the next; the first entry from nothing to version 1. A spool of any earlier release takes the
+ * steps that it lacks, in one transaction; entries are only ever added.
+ */
+const UPGRADES: readonly string[] = [
+  FIRST_TABLES,
+  // CRC-32 of the content, NULL where an earlier release stored it.
+  "ALTER TABLE message ADD COLUMN checksum INTEGER",
+];
+const SCHEMA_VERSION = UPGRADES.length;
+
 /** Pages of 4 KiB in the write-ahead log before its content moves to the database file (16 MiB). */
 const CHECKPOINT_PAGES = 4096;
 /** A log that grew beyond this is cut back after a checkpoint. */
@@ -99,8 +108,8 @@ export function prepareDatabase(database: DatabaseSync): SchemaVerdict {
   database.exec(`PRAGMA cache_size = -${CACHE_KIBIBYTES}`);
   // BEGIN IMMEDIATE takes the lock now, also on a new file.
   database.exec("BEGIN IMMEDIATE");
-  if (version === 0) {
-    database.exec(TABLES);
+  if (version < SCHEMA_VERSION) {
+    for (const upgrade of UPGRADES.slice(version)) database.exec(upgrade);
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`);
   }
   database.exec("COMMIT");

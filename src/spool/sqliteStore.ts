@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Clock, type Random, systemClock, systemRandom } from "../clock.ts";
 import { BodyFiles } from "./bodyFiles.ts";
+import { loadPoints } from "./commitPoint.ts";
 import { type Disk, realDisk, unsafeFileSystem } from "./disk.ts";
 import { EmbeddedStore, type EmbeddedStoreSettings } from "./embeddedStore.ts";
 import { OperationQueue } from "./operationQueue.ts";
@@ -21,6 +22,8 @@ export type SqliteStoreOptions = {
   clock?: Clock;
   random?: Random;
   disk?: Disk;
+  /** URL of a module that is told of commit points (commitPoint.ts): for the fault campaign, no setting leads here. */
+  points?: string;
 };
 
 const DEFAULT_INLINE_BYTES = 64 * 1024;
@@ -34,11 +37,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     clock: systemClock,
     random: systemRandom,
     disk: realDisk,
+    at: await loadPoints(options.points),
     ...options,
     directory: resolve(options.directory),
   };
   const { directory, disk } = settings;
-  const bodies = new BodyFiles(directory, disk);
+  const bodies = new BodyFiles(directory, disk, settings.at);
   try {
     mkdirSync(bodies.directory, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -52,7 +56,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const now = settings.clock.now();
   const latestDue = now + 1000 * (options.maximumWaitSeconds ?? DEFAULT_MAXIMUM_WAIT_SECONDS);
   const database = join(directory, "queue.db");
-  const { queue, opened } = await OperationQueue.open({ database, bodies: bodies.directory, now, latestDue });
+  const { queue, opened } = await OperationQueue.open({
+    database,
+    bodies: bodies.directory,
+    now,
+    latestDue,
+    ...(options.points === undefined ? {} : { points: options.points }),
+  });
   if (opened.kind !== "opened") {
     await queue.terminate();
     throw openingError(opened, directory);

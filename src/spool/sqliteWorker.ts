@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { Claims } from "./claims.ts";
+import { type AtPoint, loadPoints } from "./commitPoint.ts";
 import { QueueTables } from "./queueTables.ts";
 import { prepareDatabase } from "./schema.ts";
 import { failureOf, isLocked, isMissing } from "./storeFailure.ts";
@@ -22,10 +23,12 @@ class Queue {
   readonly #tables: QueueTables;
   readonly #claims: Claims;
   readonly #settings: WorkerSettings;
+  readonly #at: AtPoint;
   /** Body files whose message has left. */
   readonly #unneeded = new Set<string>();
 
-  constructor(database: DatabaseSync, settings: WorkerSettings) {
+  constructor(database: DatabaseSync, settings: WorkerSettings, at: AtPoint) {
+    this.#at = at;
     this.#database = database;
     this.#settings = settings;
     this.#tables = new QueueTables(database);
@@ -72,7 +75,9 @@ class Queue {
     try {
       this.#database.exec("BEGIN IMMEDIATE");
       files = this.#tables.apply(changes);
+      this.#tellOf(changes, "before-commit");
       this.#database.exec("COMMIT");
+      this.#tellOf(changes, "after-commit");
     } catch (error) {
       // After some errors (SQLITE_FULL, SQLITE_IOERR) SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
@@ -83,7 +88,13 @@ class Queue {
     return { kind: "done" };
   }
 
+  #tellOf(changes: readonly Change[], when: "before-commit" | "after-commit"): void {
+    for (const kind of ["store", "settle"] as const)
+      if (changes.some((change) => change.kind === kind)) this.#at(`${kind}-${when}`);
+  }
+
   #removeBody(file: string): void {
+    this.#at("body-before-removal");
     try {
       unlinkSync(join(this.#settings.bodies, file));
     } catch (error) {
@@ -124,7 +135,9 @@ class Queue {
 
   #close(): Answer {
     try {
+      this.#at("before-checkpoint");
       this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.#at("after-checkpoint");
     } catch (error) {
       // On a full disk the log stays beside the database, and the next start reads it: nothing is lost, so closing goes on.
       if (!(error instanceof Error)) throw error;
@@ -138,7 +151,7 @@ class Queue {
   }
 }
 
-function open(settings: WorkerSettings): { opened: Opened; queue?: Queue } {
+function open(settings: WorkerSettings, at: AtPoint): { opened: Opened; queue?: Queue } {
   const directory = dirname(settings.database);
   try {
     const database = new DatabaseSync(settings.database);
@@ -147,7 +160,7 @@ function open(settings: WorkerSettings): { opened: Opened; queue?: Queue } {
       database.close();
       return { opened: verdict };
     }
-    const queue = new Queue(database, settings);
+    const queue = new Queue(database, settings, at);
     queue.sweepOrphans();
     queue.boundWaits();
     return { opened: { kind: "opened", due: queue.destinations() }, queue };
@@ -164,7 +177,8 @@ function contents(answers: readonly Answer[]): ArrayBuffer[] {
   return blobs.flatMap((blob) => (blob === undefined ? [] : [blob.buffer as ArrayBuffer]));
 }
 
-const { opened, queue } = open(workerData as WorkerSettings);
+const settings = workerData as WorkerSettings;
+const { opened, queue } = open(settings, await loadPoints(settings.points));
 parentPort?.postMessage(opened);
 if (queue !== undefined) {
   parentPort?.on("message", (batch: readonly Operation[]) => {

@@ -14,6 +14,8 @@ export type MessageRow = {
   envelope: Envelope;
   file?: string;
   content?: Uint8Array;
+  /** CRC-32 of the content. */
+  checksum: number;
   works: readonly { destination: string; due: number; recipients: readonly WaitingRecipient[] }[];
 };
 
@@ -70,7 +72,8 @@ export type Answer =
   | { kind: "done" }
   /** `next`: per picked destination, when its next unclaimed work is due. */
   | { kind: "claimed"; works: readonly ClaimedWork[]; next: readonly { destination: string; due?: number }[] }
-  | { kind: "content"; size: number; bytes?: Uint8Array; file?: string }
+  /** `checksum`: CRC-32 of the content; absent in what a release before schema 2 stored. */
+  | { kind: "content"; size: number; checksum?: number; bytes?: Uint8Array; file?: string }
   | { kind: "unknown" }
   | { kind: "counted"; counts: QueueCounts }
   | Failure;
@@ -83,4 +86,11 @@ export type Opened =
   | Failure;
 
 /** Works that are due later than `latestDue` are the trace of a clock that was ahead; they become due at `now`. */
-export type WorkerSettings = { database: string; bodies: string; now: number; latestDue: number };
+export type WorkerSettings = {
+  database: string;
+  bodies: string;
+  now: number;
+  latestDue: number;
+  /** URL of a module that is told of commit points (commitPoint.ts). */
+  points?: string;
+};

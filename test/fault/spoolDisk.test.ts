@@ -137,7 +137,7 @@ inDirectory("a newer schema is refused", async (directory) => {
   const database = new DatabaseSync(join(directory, "queue.db"));
   database.exec("PRAGMA user_version = 99");
   database.close();
-  assert.match((await refusal(directory)).message, /written by a newer release \(schema 99, this release knows 1\)/);
+  assert.match((await refusal(directory)).message, /written by a newer release \(schema 99, this release knows \d+\)/);
 });
 
 inDirectory("another program's database is refused", async (directory) => {
