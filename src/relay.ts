@@ -2,14 +2,14 @@ import type { Check } from "./admin/health.ts";
 import { createAdmin } from "./admin/server.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
-import type { DeliveryEngine } from "./delivery/engine.ts";
 import { type DomainName, name } from "./dns/name.ts";
 import type { Log } from "./log.ts";
 import { createExposition } from "./metrics/endpoint.ts";
-import { createInstruments, type Instruments, type Observations } from "./metrics/instruments.ts";
+import { createInstruments, type Instruments } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
 import { createEngine, engineSettings } from "./relay/delivery.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
+import { observe } from "./relay/observation.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
 import { openSubmission } from "./relay/submission.ts";
 import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
@@ -65,7 +65,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const { listener } = submission;
     const admin = await createAdmin({
       listen: parts.config.admin.listen,
-      metrics: createExposition(parts.instruments, () => observe(parts, store, listener, engine, resolver)),
+      metrics: createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver })),
       checks: () => checksOf(store, listener, resolver),
     });
     opened.push(() => admin.close());
@@ -153,24 +153,6 @@ function openRelayReporting(parts: Parts, { resolver }: OpenResolver, store: Sto
 function reportTlsReport(event: ReportEvent, { log, instruments }: Parts): void {
   if (event.result !== "deferred") instruments.tlsrptReport(event.result);
   log.event({ event: "tlsrpt", ...event });
-}
-
-async function observe(
-  parts: Parts,
-  store: Store,
-  listener: Listener,
-  engine: DeliveryEngine,
-  resolver: OpenResolver,
-): Promise<Observations> {
-  const { oldestAcceptedAt, ...queue } = await store.counts();
-  const { hits, misses } = resolver.resolver.counts().answers;
-  return {
-    queue,
-    oldestMessageAgeSeconds: oldestAcceptedAt === undefined ? 0 : Math.max(0, parts.clock.now() - oldestAcceptedAt) / 1000,
-    connections: { inbound: listener.connections(), outbound: engine.openConnections },
-    policyExceptions: engine.activeExceptions(),
-    dnssecCache: { hits, misses },
-  };
 }
 
 /** What /readyz says: the spool and the listeners decide; DNSSEC only degrades, since mail can wait for it. */

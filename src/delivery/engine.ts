@@ -24,7 +24,7 @@ import type { RouteSetting } from "./route.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type Notice, settlementOf } from "./settlement.ts";
 import type { StsPolicyFor } from "./stsOutcome.ts";
-import { demandOf, exceptionsOf, type TlsPolicySettings } from "./tlsPolicies.ts";
+import { demandOf, exceptionsOf, type TlsException, type TlsPolicySettings } from "./tlsPolicies.ts";
 
 export type DeliverySettings = TlsPolicySettings & {
   hostname: DomainName;
@@ -129,9 +129,9 @@ export class DeliveryEngine {
   }
 
   /** `delivery.tlsPolicies` in force now that relax what DANE demands. */
-  activeExceptions(): number {
+  activeExceptions(): readonly TlsException[] {
     const now = this.#options.clock.now();
-    return exceptionsOf(this.#settings.tlsPolicies).filter(({ expiresAt }) => expiresAt > now).length;
+    return exceptionsOf(this.#settings.tlsPolicies).filter(({ expiresAt }) => expiresAt > now);
   }
 
   /** Whether mail for `domain` would be delivered if no exception were made for it. */

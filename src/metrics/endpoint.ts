@@ -1,4 +1,5 @@
-import type { Instruments, Observations } from "./instruments.ts";
+import type { Instruments } from "./instruments.ts";
+import type { Observations } from "./observations.ts";
 
 /** Time that a scrape waits for what has to be asked for; Prometheus itself waits 10 s by default. */
 const OBSERVATION_MILLISECONDS = 5000;

@@ -1,9 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { DANE_OUTCOMES, type DaneOutcome } from "../policy/disposition.ts";
 import type { RejectionReason } from "../submission/rejection.ts";
+import { declared, values } from "./declaration.ts";
 import {
   type DeliveryOutcome,
-  DIRECTIONS,
   DNS_SOURCES,
   EXPECTED_DELIVERIES,
   GROUPS,
@@ -12,7 +12,6 @@ import {
   OUTCOMES,
   PROTOCOLS,
   protocolLabel,
-  QUEUE_STATES,
   REJECTIONS,
   REPORT_RESULTS,
   type ReportResult,
@@ -22,31 +21,18 @@ import {
   type UsageLabel,
   VERDICTS,
 } from "./labels.ts";
+import { type Observations, observedMetrics } from "./observations.ts";
 
 /**
  * Every metric of design.md §4 that the relay feeds, declared once. Never a domain as a label; label sets are closed and begin at zero, so
  * that rates and alerts see the first event too.
  */
-const PREFIX = "dane_relay_";
-
 /** prom-client's defaults without the three that promtool's lint refuses (gauges named _total). */
 const REFUSED_DEFAULTS = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
 const DNS_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DELIVERY_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
 const QUEUE_SECONDS = [0.01, 0.1, 1, 10, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 432_000];
-
-/** What is asked for at each scrape, rather than counted as it happens. */
-export type Observations = {
-  queue: { incoming: number; active: number; deferred: number; held: number };
-  /** Of the oldest message in the queue; 0 when it is empty. */
-  oldestMessageAgeSeconds: number;
-  connections: { inbound: number; outbound: number };
-  /** Relaxing tlsPolicies in force. */
-  policyExceptions: number;
-  /** Since the start. */
-  dnssecCache: { hits: number; misses: number };
-};
 
 export type Instruments = {
   readonly registry: Registry;
@@ -75,16 +61,6 @@ export type Instruments = {
   /** `unknown`: what is in the queue could not be asked; its gauges then have no value rather than an old one. */
   observe(observations: Observations | "unknown"): void;
 };
-
-type Declaration = { name: string; help: string; labelNames?: readonly string[] };
-
-function declared({ name, help, labelNames = [] }: Declaration, registry: Registry) {
-  return { name: PREFIX + name, help, labelNames: [...labelNames], registers: [registry] };
-}
-
-function values(list: readonly string[]): string {
-  return list.join(", ");
-}
 
 function defaultMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
@@ -224,48 +200,6 @@ function securityMetrics(registry: Registry) {
   };
   setSource("none");
   return { verdicts, validating, handshakes, setSource, reports };
-}
-
-function observedMetrics(registry: Registry): (observations: Observations | "unknown") => void {
-  const messages = new Gauge(
-    declared(
-      { name: "queue_messages", help: `Messages in the queue. state: ${values(QUEUE_STATES)}.`, labelNames: ["state"] },
-      registry,
-    ),
-  );
-  const age = new Gauge(
-    declared(
-      { name: "queue_oldest_message_age_seconds", help: "Age of the oldest message in the queue; 0 when it is empty." },
-      registry,
-    ),
-  );
-  const connections = new Gauge(
-    declared(
-      { name: "connections_open", help: `Open SMTP connections. direction: ${values(DIRECTIONS)}.`, labelNames: ["direction"] },
-      registry,
-    ),
-  );
-  const exceptions = new Gauge(
-    declared({ name: "policy_exceptions_active", help: "tlsPolicies in force that relax what DANE demands." }, registry),
-  );
-  const hits = new Counter(
-    declared({ name: "dnssec_cache_hits_total", help: "Validated look-ups answered from the cache." }, registry),
-  );
-  const misses = new Counter(
-    declared({ name: "dnssec_cache_misses_total", help: "Look-ups that the cache could not answer." }, registry),
-  );
-  return (observations) => {
-    for (const state of QUEUE_STATES)
-      messages.set({ state }, observations === "unknown" ? Number.NaN : observations.queue[state]);
-    age.set(observations === "unknown" ? Number.NaN : observations.oldestMessageAgeSeconds);
-    if (observations === "unknown") return;
-    for (const direction of DIRECTIONS) connections.set({ direction }, observations.connections[direction]);
-    exceptions.set(observations.policyExceptions);
-    hits.reset();
-    hits.inc(observations.dnssecCache.hits);
-    misses.reset();
-    misses.inc(observations.dnssecCache.misses);
-  };
 }
 
 /** A registry of its own with every metric in it. */

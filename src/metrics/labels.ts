@@ -43,6 +43,9 @@ export const VERDICTS = ["secure", "insecure", "bogus", "indeterminate"] as cons
 export const DNS_SOURCES = ["forward", "recursive"] as const;
 export const TRANSPORTS = ["udp", "tcp", "tls"] as const;
 export const QUEUE_STATES = ["incoming", "active", "deferred", "held"] as const;
+/** Files that are read again while the relay runs. */
+export const WATCHED_FILES = ["certificate", "users", "token"] as const;
+export type WatchedFile = (typeof WATCHED_FILES)[number];
 export const DIRECTIONS = ["inbound", "outbound"] as const;
 
 /** What became of a TLS report at one place (RFC 8460). */

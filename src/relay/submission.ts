@@ -1,5 +1,6 @@
 import { endpointText, networkText } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
+import type { WatchedFile } from "../metrics/labels.ts";
 import type { Store } from "../spool/store.ts";
 import { CertificateWatch } from "../submission/certificateWatch.ts";
 import { createListener, type Listener, type SubmissionLimits } from "../submission/listener.ts";
@@ -12,6 +13,8 @@ export type Submission = {
   listener: Listener;
   /** Another configuration; what is wrong with its certificate, if anything, and then nothing changes. */
   reload(config: Config): Promise<{ kind: "reloaded" } | { kind: "refused"; key: string; reason: string }>;
+  /** Files that can't be read now; what was read before is in use. */
+  unreadableFiles(): readonly WatchedFile[];
   stop(deadlineMilliseconds: number): Promise<void>;
 };
 
@@ -65,6 +68,7 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
       listener.limit(limitsOf(changed));
       return { kind: "reloaded" };
     },
+    unreadableFiles: () => (watch?.trouble === undefined ? [] : ["certificate"]),
     stop: (deadlineMilliseconds) => {
       watch?.stop();
       return listener.stop(deadlineMilliseconds);

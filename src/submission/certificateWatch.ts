@@ -46,6 +46,11 @@ export class CertificateWatch {
     this.#options.onRenewed(reading.certificate);
   }
 
+  /** Why the files can't be used now; the certificate from before is in use then. */
+  get trouble(): string | undefined {
+    return this.#told === "" ? undefined : this.#told;
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }

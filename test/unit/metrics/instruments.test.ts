@@ -2,14 +2,18 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { createExposition } from "../../../src/metrics/endpoint.ts";
-import { createInstruments, type Observations } from "../../../src/metrics/instruments.ts";
+import { createInstruments } from "../../../src/metrics/instruments.ts";
 import { groupLabel, protocolLabel, tlsLabel } from "../../../src/metrics/labels.ts";
+import type { Observations } from "../../../src/metrics/observations.ts";
 
 const OBSERVED: Observations = {
   queue: { incoming: 1, active: 2, deferred: 3, held: 4 },
   oldestMessageAgeSeconds: 5.5,
   connections: { inbound: 6, outbound: 7 },
   policyExceptions: 8,
+  nextExceptionExpiry: 1_800_000_000_000,
+  spoolDisk: { free: 11, size: 12 },
+  unreadableFiles: ["users"],
   dnssecCache: { hits: 9, misses: 10 },
 };
 
@@ -77,6 +81,11 @@ test("each method counts in its own metric", async () => {
     'dane_relay_queue_messages{state="incoming"}': "1",
     'dane_relay_queue_messages{state="held"}': "4",
     dane_relay_queue_oldest_message_age_seconds: "5.5",
+    dane_relay_policy_exceptions_next_expiry_timestamp_seconds: "1800000000",
+    dane_relay_spool_free_bytes: "11",
+    dane_relay_spool_size_bytes: "12",
+    'dane_relay_file_unreadable{file="users"}': "1",
+    'dane_relay_file_unreadable{file="certificate"}': "0",
     'dane_relay_connections_open{direction="outbound"}': "7",
     dane_relay_policy_exceptions_active: "8",
     dane_relay_dnssec_cache_hits_total: "9",

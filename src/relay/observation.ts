@@ -1,0 +1,34 @@
+import { statfs } from "node:fs/promises";
+import type { DeliveryEngine } from "../delivery/engine.ts";
+import type { Observations } from "../metrics/observations.ts";
+import type { OpenResolver } from "../resolver/openResolver.ts";
+import type { Store } from "../spool/store.ts";
+import type { Parts } from "./parts.ts";
+import type { Submission } from "./submission.ts";
+
+type Observed = { store: Store; submission: Submission; engine: DeliveryEngine; resolver: OpenResolver };
+
+/** What a scrape asks of the parts. Rejects when the queue or its disk can't be asked. */
+export async function observe(
+  { config, clock }: Parts,
+  { store, submission, engine, resolver }: Observed,
+): Promise<Observations> {
+  const { oldestAcceptedAt, ...queue } = await store.counts();
+  const { hits, misses } = resolver.resolver.counts().answers;
+  const exceptions = engine.activeExceptions();
+  return {
+    queue,
+    oldestMessageAgeSeconds: oldestAcceptedAt === undefined ? 0 : Math.max(0, clock.now() - oldestAcceptedAt) / 1000,
+    connections: { inbound: submission.listener.connections(), outbound: engine.openConnections },
+    policyExceptions: exceptions.length,
+    ...(exceptions.length === 0 ? {} : { nextExceptionExpiry: Math.min(...exceptions.map(({ expiresAt }) => expiresAt)) }),
+    spoolDisk: await spoolDisk(config.spool.directory),
+    unreadableFiles: submission.unreadableFiles(),
+    dnssecCache: { hits, misses },
+  };
+}
+
+async function spoolDisk(directory: string): Promise<{ free: number; size: number }> {
+  const { bavail, blocks, bsize } = await statfs(directory);
+  return { free: bavail * bsize, size: blocks * bsize };
+}
