@@ -1,7 +1,7 @@
 import { createConnection, isIP, type Socket } from "node:net";
 import type { SecureVersion } from "node:tls";
 import { type OpeningOptions, opening } from "../smtp/clientDialogue.ts";
-import type { DialogueInput, DialogueStep } from "../smtp/dialogueStep.ts";
+import type { DialogueInput, DialogueStep, TimeoutPhase } from "../smtp/dialogueStep.ts";
 import type { Reply } from "../smtp/reply.ts";
 import type { Credentials } from "../smtp/saslDialogue.ts";
 import type { RecipientResult, TransactionRecipient } from "../smtp/transaction.ts";
@@ -42,7 +42,14 @@ export type ConnectionRequest = {
   opportunisticVersion?: SecureVersion;
   /** AUTH to a next-hop relay: only with `need: "authenticate"`, after `verify` accepted. */
   auth?: Credentials;
+  /** Hears what the server shows of itself, before anything is judged: for whoever explains a connection. */
+  onSight?: (sight: ConnectionSight) => void;
 };
+
+/** What a server shows while a connection is opened. */
+export type ConnectionSight =
+  | { kind: "reply"; phase: TimeoutPhase; reply: Reply }
+  | ({ kind: "handshake" } & Pick<Secured, "protocol" | "cipher" | "group" | "chain">);
 
 /** `reused`: the session comes from the pool. */
 export type ConnectionResult =
@@ -115,6 +122,8 @@ async function secure(socket: Socket, request: ConnectionRequest): Promise<Secur
     ...(request.timeouts.commandSeconds === undefined ? {} : { ceilingSeconds: request.timeouts.commandSeconds }),
   });
   if (handshake.kind === "failed") return failed("handshake", handshake.text);
+  const { protocol, cipher, group, chain } = handshake;
+  request.onSight?.({ kind: "handshake", protocol, cipher, chain, ...(group === undefined ? {} : { group }) });
   if (request.tls.need !== "authenticate") return handshake;
   let verdict: VerifyVerdict;
   try {
@@ -170,9 +179,10 @@ async function greet(
   let security = initial;
   let tlsFailure: Failed | undefined;
   const ends: ConnectionEnds = socket.localAddress === undefined ? {} : { localAddress: socket.localAddress };
-  const dialogue = overheard(opening(openingOptions(request)), (greeting) => {
-    const [helo] = (greeting.lines[0] ?? "").split(" ");
-    if (helo !== undefined && helo !== "") ends.helo = helo;
+  const dialogue = overheard(opening(openingOptions(request)), (phase, reply) => {
+    const [helo] = (reply.lines[0] ?? "").split(" ");
+    if (phase === "greeting" && helo !== undefined && helo !== "") ends.helo = helo;
+    request.onSight?.({ kind: "reply", phase, reply });
   });
   const result = await runDialogue(channel, dialogue, async (step) => {
     if (step.kind !== "startTls") throw new Error(`step ${step.kind} has no place before MAIL`);
@@ -203,16 +213,16 @@ function withEnds({ failure }: Failed, ends: ConnectionEnds): Failed {
   return { kind: "failed", failure: { ...failure, ends } };
 }
 
-/** The same dialogue, and `greeting` hears the reply that it begins with. */
+/** The same dialogue, and `listener` hears each reply. */
 function* overheard<R>(
   dialogue: Generator<DialogueStep, R, DialogueInput>,
-  greeting: (reply: Reply) => void,
+  listener: (phase: TimeoutPhase, reply: Reply) => void,
 ): Generator<DialogueStep, R, DialogueInput> {
   let turn = dialogue.next();
   while (!turn.done) {
     const step = turn.value;
     const input = yield step;
-    if (step.kind === "reply" && step.phase === "greeting" && input.kind === "reply") greeting(input.reply);
+    if (step.kind === "reply" && input.kind === "reply") listener(step.phase, input.reply);
     turn = dialogue.next(input);
   }
   return turn.value;

@@ -8,7 +8,7 @@ import { openActiveRefresh, type TrustAnchorEvent } from "./activeRefresh.ts";
 import { createForwarder } from "./forwarder.ts";
 import { probeUpstream, probeValidation } from "./probe.ts";
 import { createRecursor } from "./recursor.ts";
-import { createResolver, type ValidatingResolver, type Verdict } from "./resolver.ts";
+import { createResolver, type ResolverOptions, type ValidatingResolver, type Verdict } from "./resolver.ts";
 import { IANA_ROOT_SERVERS, parseRootHints, type RootServer } from "./rootHints.ts";
 import { createTransport } from "./socketTransport.ts";
 import { type ResolverMode, SourceSelection } from "./sourceSelection.ts";
@@ -43,6 +43,8 @@ export type ResolverEvents = {
 export type OpenResolver = {
   resolver: ValidatingResolver;
   validation: () => ValidationState;
+  /** A resolver with the same source and anchors, and a memory of its own, that shows its evidence; `clock` may be another time. */
+  observed: (observation: Pick<ResolverOptions, "clock" | "onEvidence">) => ValidatingResolver;
   /** Begins to choose a source and to probe validation. */
   start: () => void;
   close: () => void;
@@ -51,6 +53,7 @@ export type OpenResolver = {
 /** Answers and zones that are remembered; a few hundred octets each. */
 const CACHE_ENTRIES = 100_000;
 const TRUST_CACHE_ENTRIES = 20_000;
+const OBSERVED_CACHE_ENTRIES = 10_000;
 const PROBE_MILLISECONDS = 5000;
 const TRUST_POINT_FILE = "trust-anchors.json";
 
@@ -102,6 +105,7 @@ export async function openResolver(
   return {
     resolver: createResolver({ ...validation, cacheEntries: CACHE_ENTRIES, onVerdict }),
     validation: () => monitor.state,
+    observed: (observation) => createResolver({ ...validation, ...observation, cacheEntries: OBSERVED_CACHE_ENTRIES }),
     start: () => {
       monitor.start();
       refresh?.start();

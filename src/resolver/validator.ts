@@ -44,7 +44,11 @@ export type ValidatorOptions = {
   insecureZones?: ReadonlySet<DomainName>;
   nsec3Iterations?: Nsec3IterationLimits;
   requireAllAlgorithms?: boolean;
+  /** Hears what each question was answered with, and what was proved about each zone: for whoever explains a verdict. */
+  onEvidence?: (needed: EvidenceNeeded, evidence: Evidence) => void;
 };
+
+export type EvidenceNeeded = Exclude<Needed, { kind: "pause" }>;
 
 /**
  * Drives the judgements of dnssec/ with evidence from a source. What is proved about zones is kept for its TTL and shared by all look-ups;
@@ -103,7 +107,13 @@ export class Validator {
     };
   }
 
-  async #provide(needed: Exclude<Needed, { kind: "pause" }>, rules: Rules, questions: { left: number }): Promise<Evidence> {
+  async #provide(needed: EvidenceNeeded, rules: Rules, questions: { left: number }): Promise<Evidence> {
+    const evidence = await this.#gather(needed, rules, questions);
+    this.#options.onEvidence?.(needed, evidence);
+    return evidence;
+  }
+
+  async #gather(needed: EvidenceNeeded, rules: Rules, questions: { left: number }): Promise<Evidence> {
     if (needed.kind === "message") {
       if (questions.left <= 0) return { kind: "failed", reason: TOO_MANY };
       questions.left -= 1;
