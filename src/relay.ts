@@ -23,7 +23,14 @@ import { openSqliteStore } from "./spool/sqliteStore.ts";
 import type { Store } from "./spool/store.ts";
 import type { Listener } from "./submission/listener.ts";
 
-export type RelayOptions = { config: Config; clock: Clock; random: Random; log: Log };
+export type RelayOptions = {
+  config: Config;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** URL of a module that is told of the spool's commit points: for the fault campaign, no setting leads here. */
+  commitPoints?: string;
+};
 
 export type Relay = {
   /** Drains: takes no new mail, finishes open transactions, closes what is open. What is queued stays in the spool. */
@@ -53,7 +60,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   try {
     const resolver = await openRelayResolver(parts);
     opened.push(() => resolver.close());
-    const store = await openStore(parts);
+    const store = await openStore(parts, options.commitPoints);
     opened.push(() => store.close());
     void store.failed.then((error) => failure.resolve(error));
     const mtaSts = await openRelayMtaSts(parts, resolver);
@@ -93,10 +100,16 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   }
 }
 
-function openStore({ config, clock, random }: Parts): Promise<Store> {
+function openStore({ config, clock, random }: Parts, points: string | undefined): Promise<Store> {
   // A due time further off than any wait of the schedule can only come from a clock that was wrong then.
   const maximumWaitSeconds = Math.max(24 * 3600, 2 * config.delivery.retry.maximumSeconds);
-  return openSqliteStore({ directory: config.spool.directory, clock, random, maximumWaitSeconds });
+  return openSqliteStore({
+    directory: config.spool.directory,
+    clock,
+    random,
+    maximumWaitSeconds,
+    ...(points === undefined ? {} : { points }),
+  });
 }
 
 function openRelayResolver({ config, clock, random, log, instruments }: Parts): Promise<OpenResolver> {
