@@ -2,15 +2,18 @@ import type { Check } from "./admin/health.ts";
 import { createAdmin } from "./admin/server.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
+import { stateDirectoryOf } from "./config/stateDirectory.ts";
 import { type DomainName, name } from "./dns/name.ts";
 import type { Log } from "./log.ts";
 import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
+import { closeInTurn } from "./relay/closing.ts";
 import { createEngine, engineSettings } from "./relay/delivery.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
 import { observe } from "./relay/observation.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
+import { openSpool } from "./relay/spool.ts";
 import { openSubmission } from "./relay/submission.ts";
 import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
 import { type MtaSts, openMtaSts } from "./reporting/openMtaSts.ts";
@@ -19,7 +22,6 @@ import type { ReportEvent } from "./reporting/tlsrptSender.ts";
 import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
-import { openSqliteStore } from "./spool/sqliteStore.ts";
 import type { Store } from "./spool/store.ts";
 import type { Listener } from "./submission/listener.ts";
 
@@ -54,13 +56,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const parts: Parts = { ...options, instruments: createInstruments() };
   const opened: (() => Promise<void> | void)[] = [];
   const failure = Promise.withResolvers<Error>();
-  const closeAll = async (): Promise<void> => {
-    for (const close of opened.reverse()) await close();
-  };
+  const closeAll = (): Promise<void> => closeInTurn(opened.reverse());
   try {
     const resolver = await openRelayResolver(parts);
     opened.push(() => resolver.close());
-    const store = await openStore(parts, options.commitPoints);
+    const store = await openSpool(parts, options.commitPoints);
     opened.push(() => store.close());
     void store.failed.then((error) => failure.resolve(error));
     const mtaSts = await openRelayMtaSts(parts, resolver);
@@ -100,18 +100,6 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   }
 }
 
-function openStore({ config, clock, random }: Parts, points: string | undefined): Promise<Store> {
-  // A due time further off than any wait of the schedule can only come from a clock that was wrong then.
-  const maximumWaitSeconds = Math.max(24 * 3600, 2 * config.delivery.retry.maximumSeconds);
-  return openSqliteStore({
-    directory: config.spool.directory,
-    clock,
-    random,
-    maximumWaitSeconds,
-    ...(points === undefined ? {} : { points }),
-  });
-}
-
 function openRelayResolver({ config, clock, random, log, instruments }: Parts): Promise<OpenResolver> {
   const { resolver, delivery } = config;
   return openResolver(
@@ -121,7 +109,7 @@ function openRelayResolver({ config, clock, random, log, instruments }: Parts): 
       forwardZones: resolver.forwardZones.map((entry) => ({ ...entry, zone: name(entry.zone) })),
       probe: { good: nameOf(resolver.probe.good), bad: nameOf(resolver.probe.bad) },
       allowLoopback: delivery.allowLoopback,
-      stateDirectory: config.spool.directory,
+      stateDirectory: stateDirectoryOf(config),
     },
     {
       clock,
@@ -145,9 +133,9 @@ function reportValidation(state: ValidationState, log: Log, instruments: Instrum
 }
 
 function openRelayMtaSts({ config, clock, log }: Parts, { resolver }: OpenResolver): Promise<MtaSts> {
-  const { mtaSts, spool, delivery } = config;
+  const { mtaSts, delivery } = config;
   return openMtaSts(
-    { ...mtaSts, directory: spool.directory, allowLoopback: delivery.allowLoopback },
+    { ...mtaSts, directory: stateDirectoryOf(config), allowLoopback: delivery.allowLoopback },
     { resolver, clock, onEvent: (event) => log.event(stsEvent(event)) },
   );
 }

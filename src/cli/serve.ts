@@ -1,6 +1,7 @@
 import { systemClock, systemRandom } from "../clock.ts";
 import { endpointText } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
+import { spoolText } from "../config/stateDirectory.ts";
 import { createLog, type StartEvent } from "../log.ts";
 import { type Command, type ExitStatus, readArguments, type Terminal, UsageError } from "./command.ts";
 import { complain, configurationOf } from "./configuration.ts";
@@ -56,7 +57,7 @@ function startEvent(config: Config): StartEvent {
     hostname: config.hostname,
     listen: config.submission.listen.map(endpointText),
     admin: endpointText(config.admin.listen),
-    spool: config.spool.directory,
+    spool: spoolText(config),
     resolver: config.resolver.mode,
   };
 }

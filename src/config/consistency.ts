@@ -103,8 +103,14 @@ function dkim({ dkim: { domain, selector, keyFile }, tlsrpt }: Config): Inconsis
   ];
 }
 
-function namedFiles({ submission, delivery, resolver, mtaSts, dkim: { keyFile } }: Config, readFile: ReadFile): Inconsistency[] {
+function namedFiles(
+  { spool, postgres, submission, delivery, resolver, mtaSts, dkim: { keyFile } }: Config,
+  readFile: ReadFile,
+): Inconsistency[] {
+  const caFile = spool.kind === "postgres" && spool.tls.mode === "verify-full" ? spool.tls.caFile : undefined;
   const named = [
+    { key: "spool", path: caFile },
+    { key: "postgres.passwordFile", path: postgres.passwordFile },
     { key: "resolver.trustAnchorFile", path: resolver.trustAnchorFile },
     { key: "resolver.rootHintsFile", path: resolver.rootHintsFile },
     { key: "mtaSts.caFile", path: mtaSts.caFile },

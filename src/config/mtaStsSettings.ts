@@ -6,7 +6,7 @@ export const MTA_STS_SETTINGS = {
   enabled: setting(
     boolean,
     true,
-    "Whether MTA-STS policies of recipient domains are looked up, kept in the spool's directory, and enforced where DANE does not apply.",
+    "Whether MTA-STS policies of recipient domains are looked up, kept in the state directory, and enforced where DANE does not apply.",
   ),
   caFile: optionalSetting(
     path,

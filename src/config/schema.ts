@@ -4,22 +4,15 @@ import { domainName } from "./domain.ts";
 import { MTA_STS_SETTINGS } from "./mtaStsSettings.ts";
 import { RESOLVER_SETTINGS } from "./resolverSettings.ts";
 import { derivedSetting, setting, settingsBelow, type ValuesOf } from "./setting.ts";
+import { POSTGRES_SETTINGS, SPOOL_SETTING, STATE_DIRECTORY_SETTING } from "./spoolSettings.ts";
 import { SUBMISSION_SETTINGS } from "./submissionSettings.ts";
 import { DKIM_SETTINGS, TLSRPT_SETTINGS } from "./tlsReportSettings.ts";
-import { choice, problem, shown, textual, value } from "./value.ts";
+import { choice } from "./value.ts";
 
 /**
  * The table of settings: the parser, `config/relay.yaml`, the reference and the names of environment variables all come from it.
  * A setting is here if and only if the relay does what it says; every other key is an error.
  */
-
-export type SpoolSetting = { kind: "file"; directory: string };
-
-const spool = textual<SpoolSetting>("file:DIRECTORY", (text) => {
-  const directory = /^file:(?!\/\/)(.+)$/.exec(text)?.[1];
-  if (directory !== undefined && !directory.includes("\0")) return value({ kind: "file", directory });
-  return problem(`must be file:DIRECTORY, not ${shown(text.replace(/:\/\/.*@/, "://***@"))}`);
-});
 
 export const SETTINGS = {
   hostname: derivedSetting(
@@ -30,11 +23,9 @@ export const SETTINGS = {
     "relay.example.org",
   ),
   submission: SUBMISSION_SETTINGS,
-  spool: setting(
-    spool,
-    "file:./spool",
-    "Where accepted mail is kept until it is delivered. file:DIRECTORY: embedded, for one process on one disk.",
-  ),
+  spool: SPOOL_SETTING,
+  stateDirectory: STATE_DIRECTORY_SETTING,
+  postgres: POSTGRES_SETTINGS,
   resolver: RESOLVER_SETTINGS,
   delivery: DELIVERY_SETTINGS,
   tlsrpt: TLSRPT_SETTINGS,

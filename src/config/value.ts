@@ -30,6 +30,8 @@ const SECRET_FIELDS: ReadonlySet<string> = new Set(["password"]);
 /** The same as written, without secrets: for whatever is printed. */
 export function masked(input: unknown): unknown {
   if (Array.isArray(input)) return input.map(masked);
+  // A password may have an @ in it that nobody encoded: the last one counts.
+  if (typeof input === "string") return input.replace(/(:\/\/[^:/@]*:).*@/, "$1***@");
   if (typeof input !== "object" || input === null) return input;
   return Object.fromEntries(
     Object.entries(input).map(([name, inner]) => [name, SECRET_FIELDS.has(name) ? "***" : masked(inner)]),

@@ -22,7 +22,7 @@ export async function observe(
     connections: { inbound: submission.listener.connections(), outbound: engine.openConnections },
     policyExceptions: exceptions.length,
     ...(exceptions.length === 0 ? {} : { nextExceptionExpiry: Math.min(...exceptions.map(({ expiresAt }) => expiresAt)) }),
-    spoolDisk: await spoolDisk(config.spool.directory),
+    ...(config.spool.kind === "file" ? { spoolDisk: await spoolDisk(config.spool.directory) } : {}),
     unreadableFiles: submission.unreadableFiles(),
     dnssecCache: { hits, misses },
   };

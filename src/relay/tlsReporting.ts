@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { getCACertificates } from "node:tls";
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import { stateDirectoryOf } from "../config/stateDirectory.ts";
 import { type DkimKey, readDkimKey } from "../reporting/dkimSigner.ts";
 import { createReportPost } from "../reporting/reportPost.ts";
 import { type ReportEvent, TlsrptSender } from "../reporting/tlsrptSender.ts";
@@ -31,7 +32,7 @@ export type TlsReportingParts = {
   onTrouble: (error: unknown) => void;
 };
 
-/** Beside the queue's own files. */
+/** In the state directory. */
 const FILE = "tlsrpt.db";
 
 const OFF: TlsReporting = { record: () => undefined, start: () => undefined, stop: () => Promise.resolve() };
@@ -94,8 +95,8 @@ export function countedOn(config: Config, now: number): Counted {
   }
 }
 
-function fileOf({ spool }: Config): string {
-  return join(spool.directory, FILE);
+function fileOf(config: Config): string {
+  return join(stateDirectoryOf(config), FILE);
 }
 
 /** The CAs of policy hosts are those of the hosts that reports are posted to. */

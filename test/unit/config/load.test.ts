@@ -45,6 +45,8 @@ test("defaults: those of design.md §4", () => {
       maxConnections: 1000,
     },
     spool: { kind: "file", directory: "./spool" },
+    stateDirectory: undefined,
+    postgres: { passwordFile: undefined, maxConnections: 10, leaseSeconds: 30 },
     resolver: {
       mode: "auto",
       upstreams: [{ address: "192.0.2.53", port: 53 }],
@@ -196,13 +198,43 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
     name: "a feature of a later version",
     yaml: "workers: 2",
     errors: [
-      "relay.yaml:1: workers: is unknown; known keys are hostname, submission, spool, resolver, delivery, tlsrpt, dkim, mtaSts, admin, log",
+      "relay.yaml:1: workers: is unknown; known keys are hostname, submission, spool, stateDirectory, postgres, resolver, delivery, tlsrpt, dkim, mtaSts, admin, log",
     ],
   },
   {
-    name: "a shared spool",
-    yaml: "spool: postgres://u:secret@h/db",
-    errors: ['relay.yaml:1: spool: must be file:DIRECTORY, not "postgres://***@h/db"'],
+    name: "a shared spool with a typing error in sslmode",
+    yaml: "spool: postgres://u:secret@h/db?sslmod=verify-full",
+    errors: ["relay.yaml:1: spool: has the parameter sslmod: known are host, sslmode, sslrootcert"],
+  },
+  {
+    name: "a shared spool whose certificate nobody would check",
+    yaml: "spool: postgres://u:secret@h/db?sslmode=require",
+    errors: ["relay.yaml:1: spool: has sslmode=require: only disable and verify-full say what they do"],
+  },
+  {
+    name: "a CA without TLS",
+    yaml: "spool: postgres://h/db?sslrootcert=/ca.pem",
+    errors: ["relay.yaml:1: spool: has sslrootcert without sslmode=verify-full"],
+  },
+  {
+    name: "a shared spool without a database",
+    yaml: "spool: postgres://u:secret@h",
+    errors: [
+      "relay.yaml:1: spool: must be postgres://USER@HOST:PORT/DATABASE, with ?sslmode=verify-full&sslrootcert=FILE for TLS",
+    ],
+  },
+  {
+    name: "a secret in a spool that is none",
+    yaml: "spool: mysql://u:secr@et@h/db",
+    errors: ['relay.yaml:1: spool: must be file:DIRECTORY or postgres://USER:PASSWORD@HOST/DATABASE, not "mysql://u:***@h/db"'],
+  },
+  {
+    name: "a CA and a password that are not there",
+    yaml: "spool: postgres://h/db?sslmode=verify-full&sslrootcert=/no-ca\npostgres: {passwordFile: /no-password}",
+    errors: [
+      "relay.yaml:1: spool: names /no-ca, which does not exist",
+      "relay.yaml:2: postgres.passwordFile: names /no-password, which does not exist",
+    ],
   },
   {
     name: "hostname",
@@ -431,7 +463,7 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
     errors: [
       "environment variable DANE_RELAY_DELIVERY_PRT: is no setting of this version",
       "environment variable DANE_RELAY_DELIVERY_ROUTES: delivery.routes: must be JSON, and is not (at position 2)",
-      'relay.yaml:1: spool: must be file:DIRECTORY, not "x"',
+      'relay.yaml:1: spool: must be file:DIRECTORY or postgres://USER:PASSWORD@HOST/DATABASE, not "x"',
       'environment variable DANE_RELAY_DELIVERY_PORT: delivery.port: must be a whole number from 1 to 65535, not "x"',
       'relay.yaml:2: log.level: must be debug | info | warn | error, not "loud"',
     ],
