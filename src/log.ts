@@ -90,7 +90,8 @@ export type DnssecEvent = { event: "dnssec"; state: "validating" | "not-validati
 /** The queue as it is; `state` other than ok says in `reason` what is wrong and what to do. */
 export type QueueEvent = {
   event: "queue";
-  state: "ok" | "unwritable" | "left-behind";
+  /** trouble: an error of the relay itself, not of the spool. */
+  state: "ok" | "unwritable" | "left-behind" | "trouble";
   reason?: string;
   incoming?: number;
   active?: number;
@@ -204,7 +205,7 @@ export function levelOf(event: LogEvent): LogLevel {
     case "dnssec":
       return event.state === "validating" ? "info" : "error";
     case "queue":
-      if (event.state === "unwritable") return "error";
+      if (event.state === "unwritable" || event.state === "trouble") return "error";
       return event.state === "left-behind" ? "warn" : "info";
     case "stop":
       return event.because === "failure" ? "error" : "info";

@@ -14,8 +14,8 @@ type OpenSession = Extract<HostSession, { kind: "open" }>;
 export async function tryAddress(connection: HostConnection, the: Attempt): Promise<"transaction" | "no-session"> {
   for (const source of ["pool-or-new", "new"] as const) {
     const opened = await openHostSession(connection, the.context.session, source);
-    reportSession(opened, connection, the);
     if (opened.kind === "failed") {
+      reportSession(opened, connection, the);
       the.context.onHost(opened.trace);
       the.ledger.note(opened.outcome, opened.trace);
       return "no-session";
@@ -26,12 +26,10 @@ export async function tryAddress(connection: HostConnection, the: Attempt): Prom
 }
 
 /** Transactions until everybody who was open has an answer; then the session is given back. */
-async function transact(
-  opened: OpenSession,
-  connection: HostConnection,
-  { work, ledger, context }: Attempt,
-): Promise<"done" | "stale"> {
+async function transact(opened: OpenSession, connection: HostConnection, the: Attempt): Promise<"done" | "stale"> {
+  const { work, ledger, context } = the;
   try {
+    reportSession(opened, connection, the);
     let recipients = ledger.open();
     for (let round = 0; recipients.length > 0; round += 1) {
       const results = await opened.session.transact(transactionOf(work, recipients, () => context.content(work)));
@@ -45,7 +43,7 @@ async function transact(
     }
     return "done";
   } finally {
-    context.release(opened.session);
+    context.session.release(opened.session);
   }
 }
 

@@ -30,13 +30,14 @@ export async function attempt(work: Work, context: DeliveryContext): Promise<rea
   const demand = context.demandOf(work);
   try {
     await tryHosts({ work, demand, ledger, context });
+    return ledger.report();
   } catch (error) {
     // A bug, or content that cannot be read: nobody outside is to blame, so who is still open waits. What others were told stays true.
     context.onTrouble(error);
     const text = `the attempt broke off inside dane-relay: ${error instanceof Error ? error.message : String(error)}`;
     ledger.closeOpen({ kind: "deferred", status: "4.3.0", cause: { kind: "local", text } }, brokenTrace(demand));
+    return ledger.report();
   }
-  return ledger.report();
 }
 
 type RoutedRoute = Exclude<Route, { kind: "unroutable" }>;

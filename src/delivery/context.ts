@@ -2,7 +2,7 @@ import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
 import type { TlsDemand } from "../policy/tlsPolicy.ts";
 import type { Work } from "../spool/message.ts";
 import type { SessionResult } from "../tlsrpt/result.ts";
-import type { ConnectionRequest, SmtpSession } from "./connection.ts";
+import type { ConnectionRequest } from "./connection.ts";
 import type { HostEvidence } from "./host.ts";
 import type { HostConnection, SessionContext } from "./hostSession.ts";
 import type { Ledger, Trace } from "./ledger.ts";
@@ -16,15 +16,12 @@ export type DeliveryContext = {
   allowLoopback: boolean;
   insecureMx: InsecureMxPolicy;
   demandOf: (work: Work) => TlsDemand;
-  /** Without: MTA-STS is off. */
-  stsPolicyFor?: StsPolicyFor;
+  stsPolicyFor: StsPolicyFor;
   /** The parts of a connection request that are the same for every host: EHLO name, timeouts. */
   request: Pick<ConnectionRequest, "hostname" | "timeouts" | "opportunisticVersion">;
   /** `delivery.sourceAddresses`: the address to send from, for the family of `remote`. */
   localAddressFor: (remote: string) => string | undefined;
   session: SessionContext;
-  /** Gives a session back for the next transaction, or closes it. */
-  release: (session: SmtpSession) => void;
   content: (work: Work) => AsyncIterable<Buffer>;
   /** One host was tried, or refused by policy: counted in dane_outcomes_total. `usage` of the record that matched, or was to match. */
   onHost: (trace: Trace) => void;

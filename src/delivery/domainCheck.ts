@@ -86,7 +86,7 @@ async function checkAddresses(
     const connection = connectionTo(evidence, address, { tls, sts, policies, unmet: "deferred" }, route, context);
     const opened = await openHostSession(connection, context.session, "new");
     if (opened.kind === "open") {
-      context.release(opened.session);
+      context.session.release(opened.session);
       return { kind: "met", text: `${evidence.host}: tls ${opened.trace.tls}, dane ${opened.trace.dane}` };
     }
     const { stage } = opened.failure;

@@ -7,22 +7,22 @@ import { type DomainName, displayName } from "../dns/name.ts";
 import type { Outcome } from "../policy/disposition.ts";
 import type { RetrySettings } from "../policy/retrySchedule.ts";
 import type { Resolver } from "../resolver/resolver.ts";
-import type { MessageId, NewMessage, Work } from "../spool/message.ts";
+import type { Envelope, MessageId, Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
 import type { SessionResult } from "../tlsrpt/result.ts";
 import type { TrustedRoots } from "../x509/serverIdentity.ts";
 import { attempt } from "./attempt.ts";
-import { buildDsn } from "./bounce.ts";
 import { type ConnectionRequest, type ConnectionResult, type DialogueTimeouts, openConnection } from "./connection.ts";
 import { ConnectionPool } from "./connectionPool.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type DestinationFeedback, feedbackOf } from "./destinationFeedback.ts";
 import { checkDomain, type DomainCheck } from "./domainCheck.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
+import { type ComposedNotice, composeNotices, unsaid } from "./notices.ts";
 import { RestingHosts } from "./restingHosts.ts";
 import type { RouteSetting } from "./route.ts";
 import { Scheduler } from "./scheduler.ts";
-import { type Notice, settlementOf } from "./settlement.ts";
+import { type Notice, plainSettlement, type Settlement, settlementOf } from "./settlement.ts";
 import type { StsPolicyFor } from "./stsOutcome.ts";
 import { demandOf, exceptionsOf, type TlsException, type TlsPolicySettings } from "./tlsPolicies.ts";
 
@@ -60,10 +60,10 @@ export type DeliveryModuleEvent =
 export type DeliveryOptions = {
   settings: DeliverySettings;
   resolver: Resolver;
-  /** What MTA-STS says of a next-hop domain; without, it is off. */
-  stsPolicyFor?: StsPolicyFor;
-  /** The CAs of PKIX; without, no server is authenticated by it. */
-  trustedRoots?: () => TrustedRoots;
+  /** What MTA-STS says of a next-hop domain. */
+  stsPolicyFor: StsPolicyFor;
+  /** The CAs of PKIX. */
+  trustedRoots: () => TrustedRoots;
   store: Store;
   clock: Clock;
   random: Random;
@@ -71,9 +71,6 @@ export type DeliveryOptions = {
   onEvent: (event: DeliveryModuleEvent) => void;
 };
 
-/** Octets of the original that a notice may carry (RFC 3461 §4.3: a whole message may be returned as its headers). */
-const MAX_RETURNED_OCTETS = 64 * 1024;
-const HOUR = 3_600_000;
 const UNIFORM_STEPS = 2 ** 32;
 
 /** Runs the queue: what is due is attempted, and what came of it is recorded, reported and told to senders. */
@@ -140,69 +137,67 @@ export class DeliveryEngine {
   }
 
   async #run(work: Work): Promise<DestinationFeedback> {
-    const { clock, random, store, onEvent } = this.#options;
-    const settings = this.#settings;
+    const { clock, onEvent } = this.#options;
     const began = clock.monotonic();
     const outcomes = await attempt(work, this.#context);
     const seconds = (clock.monotonic() - began) / 1000;
     const now = clock.now();
-    const uniform = () => random.below(UNIFORM_STEPS) / UNIFORM_STEPS;
-    const settlement = settlementOf(work, outcomes, { now, retry: settings.retry, random: uniform });
-    const generated = await this.#compose(work, settlement.notices, now);
-    await store.settle(
-      work,
-      settlement.settled,
-      generated.map(({ dsn }) => dsn),
-    );
+    const settlement = this.#settlementOf(work, outcomes, now);
+    const told = await this.#record(work, settlement, await this.#notices(work, settlement.notices, now));
     for (const result of settlement.final) onEvent({ kind: "attempted", work, result, seconds });
     onEvent({ kind: "ended", outcome: bestOf(settlement.final), seconds });
-    for (const { dsn, notice } of generated) onEvent({ kind: "notice", id: dsn.message.envelope.id, about: work, notice });
+    for (const { dsn, notice } of told) onEvent({ kind: "notice", id: dsn.message.envelope.id, about: work, notice });
     return feedbackOf(outcomes);
   }
 
-  async #compose(
-    work: Work,
-    notices: readonly Notice[],
-    now: number,
-  ): Promise<{ notice: Notice; dsn: { message: NewMessage; content: Buffer } }[]> {
-    if (notices.length === 0) return [];
-    const original = await this.#beginningOf(work).catch((error: unknown) => {
-      // A notice without the original is better than a recipient whose failure nobody hears of.
-      this.#options.onEvent({ kind: "trouble", error });
-      return Buffer.alloc(0);
-    });
-    const { newId } = this.#options;
-    const settings = this.#settings;
-    const composed: { notice: Notice; dsn: { message: NewMessage; content: Buffer } }[] = [];
-    for (const notice of notices) {
-      const dsn = await buildDsn({
-        envelope: work.envelope,
-        kind: notice.action,
-        recipients: notice.recipients,
-        original,
-        hostname: displayName(settings.hostname),
-        now,
-        newId,
-        ...(notice.action === "delayed" ? { retryUntil: work.envelope.acceptedAt + settings.retry.lifetimeHours * HOUR } : {}),
-      });
-      if (dsn.kind === "dsn") composed.push({ notice, dsn });
+  #settlementOf(work: Work, outcomes: readonly RecipientOutcome[], now: number): Settlement {
+    const { random, onEvent } = this.#options;
+    const { retry } = this.#settings;
+    const uniform = () => random.below(UNIFORM_STEPS) / UNIFORM_STEPS;
+    try {
+      return settlementOf(work, outcomes, { now, retry, random: uniform });
+    } catch (error) {
+      // A bug; and what was delivered is recorded all the same, or it would be delivered again.
+      onEvent({ kind: "trouble", error });
+      return plainSettlement(outcomes, now + retry.initialSeconds * 1000);
     }
-    return composed;
   }
 
-  async #beginningOf(work: Work): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    let octets = 0;
-    for await (const chunk of this.#contentOf(work)) {
-      chunks.push(chunk);
-      octets += chunk.length;
-      if (octets >= MAX_RETURNED_OCTETS) break;
+  #notices(work: Work, notices: readonly Notice[], now: number): Promise<readonly ComposedNotice[]> {
+    const { newId, onEvent } = this.#options;
+    const { hostname, retry } = this.#settings;
+    return composeNotices(work, notices, {
+      hostname: displayName(hostname),
+      lifetimeHours: retry.lifetimeHours,
+      now,
+      newId,
+      content: () => this.#contentOf(work),
+      onTrouble: (error) => onEvent({ kind: "trouble", error }),
+    });
+  }
+
+  /** Records what became of the recipients, with the notices; without them where the store does not take them. Which were queued. */
+  async #record(work: Work, { settled }: Settlement, notices: readonly ComposedNotice[]): Promise<readonly ComposedNotice[]> {
+    const { store, onEvent } = this.#options;
+    try {
+      await store.settle(
+        work,
+        settled,
+        notices.map(({ dsn }) => dsn),
+      );
+      return notices;
+    } catch (error) {
+      if (notices.length === 0) throw error;
+      await store.settle(work, settled, []);
+      for (const { notice } of notices) onEvent({ kind: "trouble", error: unsaid(work, notice, error) });
+      return [];
     }
-    return Buffer.concat(chunks).subarray(0, MAX_RETURNED_OCTETS);
   }
 
   #contentOf(work: Work): AsyncIterable<Buffer> {
-    return work.content === undefined ? this.#options.store.content(work.envelope.id) : once(work.content);
+    return work.content === undefined
+      ? this.#options.store.content(work.envelope.id)
+      : inlineContent(work.envelope, work.content);
   }
 
   async #open(request: ConnectionRequest): Promise<ConnectionResult> {
@@ -223,7 +218,7 @@ export class DeliveryEngine {
       allowLoopback: settings.allowLoopback,
       insecureMx: settings.insecureMx,
       demandOf: (work) => demandOf(work, settings, clock.now()),
-      ...(stsPolicyFor === undefined ? {} : { stsPolicyFor }),
+      stsPolicyFor,
       request: {
         hostname: displayName(settings.hostname),
         timeouts: settings.timeouts,
@@ -232,15 +227,15 @@ export class DeliveryEngine {
       localAddressFor: (remote) => settings.sourceAddresses.find((address) => isIPv6(address) === isIPv6(remote)),
       session: {
         now: () => clock.now(),
-        ...(trustedRoots === undefined ? {} : { trustedRoots }),
+        trustedRoots,
         matches: this.#matches,
+        release: (session) => this.#pool.release(session),
         connect: async (key, request, source) => {
           const result = await this.#pool.acquire(key, source, () => this.#open(request));
           if (result.kind === "ready" && result.reused === "yes") onEvent({ kind: "reused" });
           return result;
         },
       },
-      release: (session) => this.#pool.release(session),
       content: (work) => this.#contentOf(work),
       onHost: (trace) => onEvent({ kind: "host", trace }),
       onSession: (result) => onEvent({ kind: "session", result }),
@@ -258,6 +253,8 @@ function readSecret(file: string): Promise<string> {
   return readFile(file, "utf8");
 }
 
-async function* once(content: Buffer): AsyncGenerator<Buffer> {
+/** Rejects where it is not what was accepted: half a message is never sent. */
+async function* inlineContent({ id, size }: Envelope, content: Buffer): AsyncGenerator<Buffer> {
+  if (content.length !== size) throw new Error(`message ${id} has ${content.length} octets of ${size} in the queue`);
   yield content;
 }

@@ -57,6 +57,8 @@ export type HostConnection = {
 export type SessionContext = VerificationContext & {
   /** A session under this key. */
   connect: (key: string, request: ConnectionRequest, source: SessionSource) => Promise<ConnectionResult>;
+  /** Gives back a session that `connect` gave: for the next transaction, or to be closed. */
+  release: (session: SmtpSession) => void;
   /** Which record authenticated a session that is used again: no second handshake will tell. */
   matches: WeakMap<SmtpSession, Match>;
 };
@@ -110,16 +112,37 @@ async function connectOnce(
   };
   const result = await context.connect(poolKey(connection, need), request, source);
   if (result.kind === "failed") return failed(connection, result.failure, verification);
-  const { session, reused = "no" } = result;
+  try {
+    return held(connection, result, verification, context);
+  } catch (bug) {
+    // Whoever cannot judge has not accepted; and the session's place is free again.
+    discard(result.session, context);
+    throw bug;
+  }
+}
+
+function discard(session: SmtpSession, context: SessionContext): void {
+  session.destroy();
+  context.release(session);
+}
+
+/** The session held against the policy once more. */
+function held(
+  connection: HostConnection,
+  { session, reused }: Extract<ConnectionResult, { kind: "ready" }>,
+  verification: ServerVerification,
+  context: SessionContext,
+): HostSession {
+  const { tls } = connection;
   if (verification.match?.kind === "match") context.matches.set(session, verification.match);
   const matched = context.matches.get(session);
-  if (!meetsPolicy(tls, session.security, matched)) {
-    // Cannot happen: the connection refuses it first. Should it ever, nothing is sent.
-    session.destroy();
-    const text = `the connection to ${connection.host} fell short of its policy (${tls.kind}) unnoticed; this is an error of dane-relay`;
-    return failed(connection, { stage: "verify", text }, verification);
-  }
-  return opened(connection, session, reused, matched, stsOf(connection, session, reused, context));
+  if (meetsPolicy(tls, session.security, matched))
+    return opened(connection, session, reused ?? "no", matched, stsOf(connection, session, reused ?? "no", context));
+  // Cannot happen: the connection refuses it first. Should it ever, nothing is sent.
+  const text = `the connection to ${connection.host} fell short of its policy (${tls.kind}) unnoticed; this is an error of dane-relay`;
+  const shortfall = failed(connection, { stage: "verify", text }, verification);
+  discard(session, context);
+  return shortfall;
 }
 
 /** A session under an enforce policy met it; under a testing policy it is judged once, when it is new (RFC 8460 counts sessions). */

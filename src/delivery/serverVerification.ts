@@ -3,21 +3,20 @@ import type { MatchVerdict } from "../dane/matchVerdict.ts";
 import type { DomainName } from "../dns/name.ts";
 import type { UsableDemand } from "../policy/stsPolicy.ts";
 import type { DaneAuthenticate } from "../policy/tlsPolicy.ts";
-import { authenticateServer, type ServerIdentity, TrustedRoots } from "../x509/serverIdentity.ts";
+import { authenticateServer, type ServerIdentity, type TrustedRoots } from "../x509/serverIdentity.ts";
 import type { VerifyVerdict } from "./connection.ts";
 import { identityRefusalText, refusalText } from "./sessionFailure.ts";
 
 export type VerificationContext = {
   /** Milliseconds since the epoch, for certificate dates. */
   now: () => number;
-  /** The CAs of PKIX; without, no server is authenticated by it. */
-  trustedRoots?: () => TrustedRoots;
+  /** The CAs of PKIX. */
+  trustedRoots: () => TrustedRoots;
 };
 
 /** PKIX authentication of the server that sent `chain` (RFC 8461 §4.2). */
 export function identityOf(identifier: DomainName, chain: readonly Buffer[], context: VerificationContext): ServerIdentity {
-  const anchors = context.trustedRoots?.() ?? new TrustedRoots([]);
-  return authenticateServer({ chain, anchors, identifier, now: context.now() });
+  return authenticateServer({ chain, anchors: context.trustedRoots(), identifier, now: context.now() });
 }
 
 /** Judges the certificates of one handshake by what the policy of the host demands, and remembers what came of it. */

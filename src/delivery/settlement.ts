@@ -39,6 +39,14 @@ export function settlementOf(work: Work, outcomes: readonly RecipientOutcome[], 
   return { settled, notices, final };
 }
 
+/** What can always be recorded: outcomes as they are, nobody told, and who has to wait is due at `dueAt`. */
+export function plainSettlement(outcomes: readonly RecipientOutcome[], dueAt: number): Settlement {
+  const settled = outcomes.map(({ recipient: { index }, outcome }): Settled => {
+    return outcome.kind === "deferred" ? { index, outcome, nextAttemptAt: dueAt } : { index, outcome };
+  });
+  return { settled, notices: [], final: outcomes };
+}
+
 type Step = { settled: Settled; tell: Notice["action"] | "nothing" };
 
 function nextStep(work: Work, { recipient, outcome }: RecipientOutcome, context: SettlementContext): Step {

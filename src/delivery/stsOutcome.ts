@@ -20,12 +20,11 @@ export async function heldToSts(
   host: string,
   route: Exclude<Route, { kind: "unroutable" }>,
   demand: TlsDemand,
-  policyFor: StsPolicyFor | undefined,
+  policyFor: StsPolicyFor,
 ): Promise<{ tls: HostDemand; sts: StsDemand; found?: PolicyInForce }> {
   const name = parseName(host);
   // RFC 8461 §3.4: nothing associates policies with address literals.
-  if (policyFor === undefined || route.kind === "literal" || !isName(name) || !asksForSts(tls, demand))
-    return { tls, sts: NO_STS };
+  if (route.kind === "literal" || !isName(name) || !asksForSts(tls, demand)) return { tls, sts: NO_STS };
   const found = await policyFor(route.nextHop);
   const sts = stsDemand(found, name);
   return { tls: withSts(tls, demand, sts), sts, found };

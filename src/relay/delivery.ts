@@ -6,7 +6,7 @@ import type { MtaSts } from "../reporting/openMtaSts.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
 import { messageIds } from "../spool/messageId.ts";
 import type { Store } from "../spool/store.ts";
-import { type Parts, textOf } from "./parts.ts";
+import { type Parts, reportTrouble } from "./parts.ts";
 import type { TlsReporting } from "./tlsReporting.ts";
 
 export type DeliveryNeeds = { resolver: OpenResolver; store: Store; mtaSts: MtaSts; reporting: TlsReporting };
@@ -64,7 +64,7 @@ function reportDelivery(event: Exclude<DeliveryModuleEvent, { kind: "session" }>
       log.event(bounceEvent(event.id, event.about, event.notice));
       return;
     case "trouble":
-      log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
+      reportTrouble({ log }, "delivery", event.error);
       return;
     default:
       event satisfies never;

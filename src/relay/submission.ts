@@ -6,7 +6,7 @@ import { CertificateWatch } from "../submission/certificateWatch.ts";
 import { createListener, type Listener, type SubmissionLimits } from "../submission/listener.ts";
 import { type CertificateFiles, readCertificate } from "../submission/serverCertificate.ts";
 import type { SubmissionEvent } from "../submission/submissionEvent.ts";
-import { type Parts, textOf } from "./parts.ts";
+import { type Parts, reportTrouble } from "./parts.ts";
 
 /** Submission as the configuration wants it, its events as log lines and metrics, and what of it changes without a restart. */
 export type Submission = {
@@ -104,12 +104,12 @@ function reportSubmission(event: SubmissionEvent, { log, instruments }: Parts): 
     }
     case "rejected":
       instruments.messageRejected(event.rejection.reason);
-      if (event.error !== undefined) log.event({ event: "queue", state: "unwritable", reason: textOf(event.error) });
+      if (event.error !== undefined) reportTrouble({ log }, "submission", event.error);
       return;
     case "connection":
       return;
     case "trouble":
-      log.event({ event: "queue", state: "unwritable", reason: event.text });
+      reportTrouble({ log }, "submission", event.text);
       return;
     default:
       event satisfies never;

@@ -21,6 +21,7 @@ export class CertificateWatch {
   #files: CertificateFiles;
   #current: ServerCertificate;
   #told = "";
+  #checking: Promise<void> = Promise.resolve();
 
   constructor(options: CertificateWatchOptions) {
     this.#options = options;
@@ -30,9 +31,14 @@ export class CertificateWatch {
     this.#timer.unref();
   }
 
-  /** Looks now, at other files if they are given. */
-  async check(files: CertificateFiles = this.#files): Promise<void> {
+  /** Looks now, at other files if they are given. One look after the other, so that the last one's finding stays. */
+  check(files: CertificateFiles = this.#files): Promise<void> {
     this.#files = files;
+    this.#checking = this.#checking.then(() => this.#look(files));
+    return this.#checking;
+  }
+
+  async #look(files: CertificateFiles): Promise<void> {
     const reading = await readCertificate(files);
     if (reading.kind === "unusable") {
       if (this.#told !== reading.reason) this.#options.onTrouble(reading.reason);

@@ -1,7 +1,7 @@
+import { isIPv4 } from "node:net";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { SMTPServer } from "smtp-server";
-import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import type { Clock } from "../clock.ts";
 import type { MessageId } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
@@ -14,121 +14,42 @@ import type { Arrival } from "./traceHeaders.ts";
 import { beginTransaction, parseRecipient, type Transaction } from "./transaction.ts";
 
 /**
- * One connection: smtp-server's session with our MAIL, RCPT and DATA, because its own parse addresses loosely, give every refusal the enhanced
- * code of its table, and hold the greeting back. The overridden methods are not its public API: the version is pinned, and a test guards them.
+ * One connection: smtp-server's session with our AUTH, MAIL, RCPT and DATA, because its own parse addresses loosely, and give every refusal the
+ * enhanced code of its table.
  */
-export type SessionOptions = {
-  hostname: string;
+export type SessionOptions = ChannelOptions & {
   /** Whether there is a certificate for STARTTLS, or TLS from the start. */
   tls: "offered" | "not-offered";
-  handshakeMilliseconds: number;
   /** As they are now. */
   limits: () => { maxMessageBytes: number; maxRecipients: number };
   store: Store;
   clock: Clock;
   newId: () => MessageId;
-  mayRelay: (address: string) => boolean;
-  /** Why a new connection is refused; undefined: it is welcome. */
-  refusal: () => Rejection | undefined;
+  admission: Admission;
   stopping: () => boolean;
-  onEvent: (event: SubmissionEvent) => void;
   /** The connection is gone; may be called more than once. */
   onClosed: (session: SubmissionSession) => void;
 };
 
-type Reply = { kind: "positive"; code: number; text: string } | { kind: "rejected"; rejection: Rejection };
-
-const SHUTDOWN: Rejection = { reason: "shutdown", code: 421, status: "4.3.2", text: "shutting down, try again later" };
-
-export class SubmissionSession extends SMTPConnection {
+export class SubmissionSession extends SessionChannel {
   readonly #options: SessionOptions;
+  readonly #origin: Origin;
   #transaction: Transaction | undefined;
   #intake: MessageIntake | undefined;
-  /** The TLS socket while it is in its handshake; `_socket` is then still the one below. */
-  #handshaking: Socket | undefined;
+  #user: User | undefined;
+  /** EHLO is being answered: what is not to be announced is not supported then. */
+  #announcing = false;
+  #failedAuthentications = 0;
 
-  constructor(server: SMTPServer, socket: Socket | TLSSocket, socketOptions: object, options: SessionOptions) {
-    super(server, socket, socketOptions);
+  constructor(server: SMTPServer, socket: Socket | TLSSocket, { origin, ...socketOptions }: PeerOptions, options: SessionOptions) {
+    super(server, socket, socketOptions, options);
     this.#options = options;
-  }
-
-  /** Without the 100 ms that the base class waits before its greeting. */
-  override init(): void {
-    this._setListeners(() => {
-      const refusal = this.#options.refusal();
-      if (refusal === undefined) this.connectionReady();
-      else this.#refuse(refusal);
-    });
+    this.#origin = origin;
   }
 
   /** Between two transactions a session that is to end ends at once; one in a transaction ends behind it. */
   shutDown(): void {
-    if (this.#transaction === undefined && !this._closing) this.#refuse(SHUTDOWN);
-  }
-
-  terminate(): void {
-    if (!this._closing) this.#refuse(SHUTDOWN);
-    this._socket.uncork();
-    // A socket is not taken away from under a handshake.
-    (this.#handshaking ?? this._socket).destroy();
-  }
-
-  /** STARTTLS (RFC 3207): the 220 is on its way before the socket is TLS, and what the client has not got through by its deadline is cut. */
-  override upgrade(callback: () => void, secureCallback?: () => void): void {
-    // TLS on a socket that is gone already ends the whole process (Node 24); its close event comes next.
-    if (this._socket.destroyed) return;
-    this._socket.uncork();
-    super.upgrade(callback, secureCallback);
-  }
-
-  /** Called for the TLS socket when its handshake begins; the base class bounds only the silence within it. */
-  override _armTimeout(socket: Socket = this._socket): void {
-    super._armTimeout(socket);
-    if (!this._upgrading || socket === this._socket) return;
-    this.#handshaking = socket;
-    const deadline = setTimeout(() => socket.destroy(), this.#options.handshakeMilliseconds);
-    const over = (): void => {
-      clearTimeout(deadline);
-      this.#handshaking = undefined;
-    };
-    socket.once("secure", over);
-    socket.once("close", over);
-  }
-
-  override _onError(error: Error): void {
-    if (this.#handshaking !== undefined) {
-      this.#handshaking = undefined;
-      this.#options.onEvent({ kind: "rejected", rejection: handshakeFailure(error.message), client: this.remoteAddress });
-    }
-    super._onError(error);
-  }
-
-  /** Replies of the base class that refuse something are reported too. */
-  override send(code: number, data?: string | string[] | null, context?: string | false): void {
-    if (code >= 400) {
-      const text = Array.isArray(data) ? data.join(" ") : (data ?? "");
-      const rejection: Rejection = { reason: "protocol", code, status: code < 500 ? "4.5.0" : "5.5.0", text };
-      this.#options.onEvent({ kind: "rejected", rejection, client: this.remoteAddress });
-    }
-    this.#say(code, data, context);
-  }
-
-  /** The replies to commands that came together leave together (RFC 2920 §3.2 (2)). */
-  #say(code: number, data?: string | string[] | null, context?: string | false): void {
-    const socket = this._socket;
-    if (socket.writableCorked === 0) {
-      socket.cork();
-      process.nextTick(() => socket.uncork());
-    }
-    super.send(code, data, context);
-  }
-
-  #refuse(rejection: Rejection, error?: unknown): void {
-    const cause = error === undefined ? {} : { error };
-    this.#options.onEvent({ kind: "rejected", rejection, client: this.remoteAddress, ...cause });
-    // RFC 5321 §4.2.2: 421 names the server.
-    const name = rejection.code === 421 ? `${this.#options.hostname} ` : "";
-    this.#say(rejection.code, `${rejection.status} ${name}${rejection.text}`, false);
+    if (this.#transaction === undefined && !this._closing) this.refuse(SHUTDOWN);
   }
 
   override _createParser(): MailDataParser {
@@ -217,8 +138,8 @@ export class SubmissionSession extends SMTPConnection {
   }
 
   #reply(reply: Reply): void {
-    if (reply.kind === "rejected") this.#refuse(reply.rejection);
-    else this.#say(reply.code, reply.text, false);
+    if (reply.kind === "rejected") this.refuse(reply.rejection);
+    else this.say(reply.code, reply.text, false);
   }
 
   #arrival({ smtpUtf8 }: Transaction): Arrival {
@@ -256,32 +177,21 @@ export class SubmissionSession extends SMTPConnection {
   }
 
   async #complete(intake: MessageIntake): Promise<void> {
-    const result = await intake.finish();
-    this.#intake = undefined;
+    // A client that goes meanwhile takes its transaction along; what is accepted of it has its recipients all the same.
     const recipients = [...(this.#transaction?.recipients.values() ?? [])].map(({ address }) => address);
     const client = this.remoteAddress;
+    const result = await intake.finish();
+    this.#intake = undefined;
     if (result.kind === "rejected") {
-      this.#refuse(result.rejection, result.error);
+      this.refuse(result.rejection, result.error);
     } else {
       const helo = String(this.hostNameAppearsAs);
       this.#options.onEvent({ kind: "accepted", envelope: result.envelope, recipients, client, helo });
-      this.#say(250, `2.0.0 queued as ${result.envelope.id}`, false);
+      this.say(250, `2.0.0 queued as ${result.envelope.id}`, false);
     }
     this._handlerPending = false;
     this._unrecognizedCommands = 0;
     this._resetSession();
     if (this.#options.stopping()) this.shutDown();
   }
-}
-
-function refused(rejection: Rejection): Reply {
-  return { kind: "rejected", rejection };
-}
-
-function badSequence(text: string): Reply {
-  return refused({ reason: "protocol", code: 503, status: "5.5.1", text });
-}
-
-function syntaxError(text: string): Reply {
-  return refused({ reason: "bad-address", code: 501, status: "5.5.2", text });
 }

@@ -8,6 +8,7 @@ import { name } from "../../src/dns/name.ts";
 import { messageIds } from "../../src/spool/messageId.ts";
 import { openSqliteStore } from "../../src/spool/sqliteStore.ts";
 import type { Store } from "../../src/spool/store.ts";
+import { TrustedRoots } from "../../src/x509/serverIdentity.ts";
 import { FakeResolver } from "../fake/resolver.ts";
 import { type Peer, type PeerScript, startPeer } from "../fake/smtpPeer.ts";
 
@@ -76,6 +77,8 @@ export async function startRig(
       ...settings,
     },
     resolver: new FakeResolver({ MX: mx, A: addresses }),
+    stsPolicyFor: () => Promise.resolve({ kind: "none", because: "off" }),
+    trustedRoots: () => new TrustedRoots([]),
     store,
     clock: systemClock,
     random: systemRandom,

@@ -234,12 +234,12 @@ export async function decide(
         now: () => Date.now(),
         trustedRoots: () => TRUSTED,
         matches: new WeakMap(),
+        release: () => undefined,
         connect: (_key, request) => {
           requests.push(request);
           return Promise.resolve(connect(request, CHAINS[beside.pkix]));
         },
       },
-      release: () => undefined,
       content: () => assert.fail("nobody reads the content here"),
       onHost: () => undefined,
       onTrouble: (error) => assert.fail(String(error)),
