@@ -61,10 +61,19 @@ export class Claims {
     if (message.works === 0) this.#messages.delete(key.message);
   }
 
-  /** Messages with a claimed work, by whether they had been tried before. */
-  active(): { incoming: number; deferred: number } {
-    const active = { incoming: 0, deferred: 0 };
-    for (const { tried } of this.#messages.values()) active[tried ? "deferred" : "incoming"] += 1;
+  has(key: WorkKey): boolean {
+    return this.#works.has(keyText(key));
+  }
+
+  /** Messages with a claimed work. */
+  messages(): readonly number[] {
+    return [...this.#messages.keys()];
+  }
+
+  /** How many they are, by what the tally counts them as. */
+  active(isHeld: (message: number) => boolean): { incoming: number; deferred: number; held: number } {
+    const active = { incoming: 0, deferred: 0, held: 0 };
+    for (const [message, { tried }] of this.#messages) active[isHeld(message) ? "held" : tried ? "deferred" : "incoming"] += 1;
     return active;
   }
 

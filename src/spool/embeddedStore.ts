@@ -3,16 +3,19 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import type { Clock, Random } from "../clock.ts";
+import type { AdminAnswer } from "./adminOperation.ts";
 import type { BodyFiles } from "./bodyFiles.ts";
 import type { AtPoint } from "./commitPoint.ts";
 import type { Disk } from "./disk.ts";
 import { DueIndex } from "./dueIndex.ts";
+import { EmbeddedQueueAdmin } from "./embeddedQueueAdmin.ts";
 import type { MessageId, NewMessage, Settled, Work } from "./message.ts";
 import { messageIds } from "./messageId.ts";
 import { SpoolWriter, writeWhole } from "./messageWriter.ts";
 import type { OperationQueue } from "./operationQueue.ts";
+import type { AdministeredStore, QueueAdmin } from "./queueAdmin.ts";
 import { messageRow, settlement, workOf } from "./queueRows.ts";
-import { type ClaimRequest, type MessageWriter, type QueueCounts, type Store, StoreError } from "./store.ts";
+import { type ClaimRequest, type MessageWriter, type QueueCounts, StoreError } from "./store.ts";
 import { repairAdvice, storeError } from "./storeFailure.ts";
 import type { Answer, ClaimedWork, MessageRow } from "./storeOperation.ts";
 
@@ -34,12 +37,13 @@ export type EmbeddedStoreSettings = {
 };
 
 /** The store on this side of the worker thread: what is due when, who has claimed what, and the bodies in files. */
-export class EmbeddedStore implements Store {
+export class EmbeddedStore implements AdministeredStore {
   readonly #settings: EmbeddedStoreSettings;
   readonly #queue: OperationQueue;
   readonly #bodies: BodyFiles;
   readonly #newName: () => MessageId;
   readonly #due = new DueIndex();
+  readonly queueAdmin: QueueAdmin;
   readonly #claims = new WeakMap<Work, ClaimedWork>();
   readonly #listeners: ((destinations?: readonly string[]) => void)[] = [];
   readonly #closing = new AbortController();
@@ -58,6 +62,19 @@ export class EmbeddedStore implements Store {
     this.#clock = { now: settings.clock.now(), monotonic: settings.clock.monotonic() };
     this.#newName = messageIds(settings.clock, settings.random);
     for (const entry of due) this.#due.set(entry.destination, entry.due);
+    this.queueAdmin = new EmbeddedQueueAdmin({
+      ask: async (question) => {
+        const answer = await queue.submit(question);
+        if (answer.kind === "failed") throw new StoreError(answer.error, answer.text);
+        return answer as AdminAnswer;
+      },
+      now: settings.clock.now,
+      monotonic: settings.clock.monotonic,
+      offer: (offers) => {
+        for (const { destination, due: at } of offers) this.#due.offer(destination, at);
+        this.#announce(offers.map(({ destination }) => destination));
+      },
+    });
   }
 
   begin(): MessageWriter {

@@ -78,7 +78,8 @@ export function settlement(
 }
 
 function attemptRow(recipient: WaitingRecipient, { outcome }: Settled, at: number): AttemptRow {
-  const row = { recipient: recipient.index, number: recipient.attempts + 1, at, outcome: outcome.kind };
+  const gone = outcome.kind === "deferred" ? {} : { address: recipient.address };
+  const row = { recipient: recipient.index, number: recipient.attempts + 1, at, outcome: outcome.kind, ...gone };
   if (outcome.kind === "delivered") {
     const { code, enhanced, lines } = outcome.reply;
     return { ...row, status: enhanced ?? String(code), cause: lines.join(" ") };

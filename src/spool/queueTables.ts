@@ -134,7 +134,8 @@ export class QueueTables {
       this.#statements.updateWork.run(earliest, JSON.stringify(change.waiting), message, destination);
     }
     for (const attempt of change.attempts) this.#insertAttempt(message, attempt);
-    if (!tried) {
+    // A message with a held entry counts as held, tried or not.
+    if (!tried && this.#statements.anyHeld.get(message) === undefined) {
       tally.incoming -= 1;
       tally.deferred += 1;
     }
@@ -142,8 +143,9 @@ export class QueueTables {
   }
 
   #insertAttempt(message: number, attempt: AttemptRow): void {
-    const { recipient, number, at, outcome, status, cause, host } = attempt;
-    this.#statements.insertAttempt.run(message, recipient, number, at, outcome, status ?? null, cause ?? null, host ?? null);
+    const { recipient, number, at, outcome, status, cause, host, address } = attempt;
+    const optional = [status ?? null, cause ?? null, host ?? null, address ?? null];
+    this.#statements.insertAttempt.run(message, recipient, number, at, outcome, ...optional);
   }
 
   /** Works of `destination` that are not held, earliest due first, behind `after`. */
@@ -240,8 +242,9 @@ function prepareStatements(database: DatabaseSync) {
         SELECT json_group_array(json_set(value, '$.due', min(value ->> '$.due' - ?3, ?4))) FROM json_each(recipients)
       ) WHERE held = 0 AND destination = ?1 AND due > ?2`),
     anyWork: prepare("SELECT 1 FROM work WHERE message = ? LIMIT 1"),
+    anyHeld: prepare("SELECT 1 FROM work WHERE message = ? AND held <> 0 LIMIT 1"),
     deleteMessage: prepare("DELETE FROM message WHERE seq = ? RETURNING file"),
-    insertAttempt: prepare("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+    insertAttempt: prepare("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     anyAttempt: prepare("SELECT 1 FROM attempt WHERE message = ? LIMIT 1"),
     deleteAttempts: prepare("DELETE FROM attempt WHERE message = ?"),
     // A bare parameter as LIMIT would have SQLite plan the statement anew whenever one is bound.

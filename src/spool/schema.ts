@@ -65,6 +65,10 @@ const UPGRADES: readonly string[] = [
   FIRST_TABLES,
   // CRC-32 of the content, NULL where an earlier release stored it.
   "ALTER TABLE message ADD COLUMN checksum INTEGER",
+  // For the operator: the order of listings, what is held, and whom the history speaks of once a recipient is settled for good.
+  `CREATE INDEX message_accepted ON message(accepted_at, id);
+   CREATE INDEX work_held ON work(destination, message) WHERE held <> 0;
+   ALTER TABLE attempt ADD COLUMN address TEXT;`,
 ];
 const SCHEMA_VERSION = UPGRADES.length;
 

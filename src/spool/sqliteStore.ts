@@ -6,7 +6,8 @@ import { loadPoints } from "./commitPoint.ts";
 import { type Disk, realDisk, unsafeFileSystem } from "./disk.ts";
 import { EmbeddedStore, type EmbeddedStoreSettings } from "./embeddedStore.ts";
 import { OperationQueue } from "./operationQueue.ts";
-import { type Store, StoreError } from "./store.ts";
+import type { AdministeredStore } from "./queueAdmin.ts";
+import { StoreError } from "./store.ts";
 import { isMissing, repairAdvice, storeError } from "./storeFailure.ts";
 import type { Opened } from "./storeOperation.ts";
 
@@ -30,7 +31,7 @@ const DEFAULT_INLINE_BYTES = 64 * 1024;
 const DEFAULT_MAXIMUM_WAIT_SECONDS = 24 * 3600;
 const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
 /** Opens the spool, creates it where there is none. Rejects with a StoreError whose text says what to do. */
-export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<AdministeredStore> {
   const settings: EmbeddedStoreSettings = {
     inlineBytes: DEFAULT_INLINE_BYTES,
     reserveBytes: DEFAULT_RESERVE_BYTES,

@@ -2,8 +2,10 @@ import { readdirSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
+import { type AdminQuestion, isAdminQuestion } from "./adminOperation.ts";
 import { Claims } from "./claims.ts";
 import { type AtPoint, loadPoints } from "./commitPoint.ts";
+import { QueueActions } from "./queueActions.ts";
 import { QueueTables } from "./queueTables.ts";
 import { prepareDatabase } from "./schema.ts";
 import { failureOf, isLocked, isMissing } from "./storeFailure.ts";
@@ -22,6 +24,7 @@ class Queue {
   readonly #database: DatabaseSync;
   readonly #tables: QueueTables;
   readonly #claims: Claims;
+  readonly #actions: QueueActions;
   readonly #settings: WorkerSettings;
   readonly #at: AtPoint;
   /** Body files whose message has left. */
@@ -33,6 +36,7 @@ class Queue {
     this.#settings = settings;
     this.#tables = new QueueTables(database);
     this.#claims = new Claims(this.#tables);
+    this.#actions = new QueueActions(database, this.#tables, this.#claims);
   }
 
   destinations(): readonly { destination: string; due: number }[] {
@@ -83,9 +87,13 @@ class Queue {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       return this.#failure(error);
     }
+    this.#removeBodies(files);
+    return { kind: "done" };
+  }
+
+  #removeBodies(files: readonly string[]): void {
     for (const file of files) this.#unneeded.add(file);
     for (const file of this.#unneeded) this.#removeBody(file);
-    return { kind: "done" };
   }
 
   #tellOf(changes: readonly Change[], when: "before-commit" | "after-commit"): void {
@@ -107,10 +115,19 @@ class Queue {
   #answer(operation: Operation): Answer {
     if (isChange(operation) || operation.kind === "release") return { kind: "done" };
     try {
+      if (operation.kind === "act") return this.#act(operation);
+      if (isAdminQuestion(operation)) return this.#actions.answer(operation);
       return operation.kind === "close" ? this.#close() : this.#ask(operation);
     } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       return this.#failure(error);
     }
+  }
+
+  #act(question: AdminQuestion & { kind: "act" }): Answer {
+    const { answer, files } = this.#actions.act(question);
+    this.#removeBodies(files);
+    return answer;
   }
 
   #ask(question: Question): Answer {
@@ -123,10 +140,13 @@ class Queue {
       }
       case "counts": {
         const tally = this.#tables.tally();
-        const active = this.#claims.active();
-        const incoming = tally.incoming - active.incoming;
-        const deferred = tally.deferred - active.deferred;
-        return { kind: "counted", counts: { ...tally, incoming, deferred, active: active.incoming + active.deferred } };
+        const active = this.#claims.active((message) => tally.held > 0 && this.#actions.isHeld(message));
+        const waiting = {
+          incoming: tally.incoming - active.incoming,
+          deferred: tally.deferred - active.deferred,
+          held: tally.held - active.held,
+        };
+        return { kind: "counted", counts: { ...tally, ...waiting, active: active.incoming + active.deferred + active.held } };
       }
       default:
         return question satisfies never;

@@ -1,3 +1,4 @@
+import type { AdminAnswer, AdminQuestion } from "./adminOperation.ts";
 import type { Envelope, QueuedRecipient } from "./message.ts";
 import type { QueueCounts, StoreError } from "./store.ts";
 
@@ -31,6 +32,8 @@ export type AttemptRow = {
   status?: string;
   cause?: string;
   host?: string;
+  /** Of a recipient that is settled for good and so no longer in its work. */
+  address?: string;
 };
 
 export type Change =
@@ -56,7 +59,7 @@ export type Question =
 /** Claims are memory of the worker: ending one needs no transaction. */
 type Release = { kind: "release"; key: WorkKey };
 
-export type Operation = Change | Question | Release | { kind: "close" };
+export type Operation = Change | Question | AdminQuestion | Release | { kind: "close" };
 
 export type ClaimedWork = {
   key: WorkKey;
@@ -76,6 +79,7 @@ export type Answer =
   | { kind: "content"; size: number; checksum?: number; bytes?: Uint8Array; file?: string }
   | { kind: "unknown" }
   | { kind: "counted"; counts: QueueCounts }
+  | AdminAnswer
   | Failure;
 
 /** First message of the worker: the queue as it was found. */
