@@ -8,11 +8,14 @@ import { startDaneWorld } from "./daneWorld.ts";
 import { benchDnssec } from "./dnssec.ts";
 import { endToEnd, type Place, type Scenario } from "./endToEnd.ts";
 import { benchHostile } from "./hostile.ts";
+import { benchKills } from "./kills.ts";
 import { machineLines } from "./machine.ts";
+import { benchMillion } from "./million.ts";
 
 /**
  * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`, `npm run bench -- dnssec [--rounds N --domains N]`,
- * `npm run bench -- hostile [--lookups N]`: as root (Postfix, ports below 1024), with the Debian packages of
+ * `npm run bench -- hostile [--lookups N]`,
+ * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`: as root (Postfix, ports below 1024), with the Debian packages of
  * the tests. What it starts ends with it, whatever ends it; it uses loopback addresses only.
  */
 const { values, positionals } = parseArgs({
@@ -24,12 +27,16 @@ const { values, positionals } = parseArgs({
     messages: { type: "string", default: "5000" },
     bytes: { type: "string", default: "4096" },
     only: { type: "string" },
+    kills: { type: "string", default: "2000" },
+    seed: { type: "string", default: String(process.pid) },
+    queued: { type: "string", default: "1000000" },
   },
 });
 const [rounds, messages, bytes] = [Number(values.rounds), Number(values.messages), Number(values.bytes)];
 const [what = "delivery"] = positionals;
 const CACHED_NAMES = [200_000, 1_000_000];
 const SESSIONS = 20;
+const DEAD_DESTINATIONS = 10_000;
 const CLIENTS: readonly Scenario["clients"][] = ["a connection per message", "reused connections"];
 
 async function dnssec(place: Place): Promise<void> {
@@ -42,11 +49,19 @@ async function delivery(place: Place): Promise<void> {
   if (values.only !== "plain") await dane(place);
 }
 
+async function kills(place: Place): Promise<void> {
+  print(await benchKills(Number(values.kills), values.seed, place));
+}
+
+async function million(place: Place): Promise<void> {
+  print(await benchMillion({ queued: Number(values.queued), destinations: DEAD_DESTINATIONS, messages, rounds }, place));
+}
+
 async function hostile(place: Place): Promise<void> {
   print(await benchHostile(Number(values.lookups), place));
 }
 
-const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec, hostile };
+const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec, hostile, kills, million };
 
 async function plain(place: Place): Promise<void> {
   for (const clients of CLIENTS) {
