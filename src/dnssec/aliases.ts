@@ -1,4 +1,4 @@
-import { isMalformed, RR_TYPE } from "../dns/message.ts";
+import { isMalformed, type Message, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isName, isWithin, labelCount, labelsOf, prefixed } from "../dns/name.ts";
 import { decodeTarget } from "../dns/rdata.ts";
 import type { RRset } from "../dns/rrset.ts";
@@ -17,12 +17,16 @@ export type AliasClaim =
   | { kind: "none" }
   | Distrust;
 
-/** What `answer` says that `name` is an alias of; not yet validated. */
-export function aliasOf(name: DomainName, answer: readonly RRset[]): AliasClaim {
+/** What `answer`, the RRsets of the answer section of `message`, says that `name` is an alias of; not yet validated. */
+export function aliasOf(name: DomainName, answer: readonly RRset[], message: Pick<Message, "answer">): AliasClaim {
   const cname = answer.find((rrset) => rrset.type === RR_TYPE.CNAME && rrset.name === name);
   const dname = dnameAbove(name, answer);
   if (cname !== undefined && (cname.signatures.length > 0 || dname === undefined)) return throughCname(cname);
   if (dname === undefined) return { kind: "none" };
+  if (message.answer.filter((record) => record.type === RR_TYPE.DNAME && record.name === dname.name).length > 1) {
+    // There is one (RFC 6672 §2.4), and servers say nothing twice (RFC 2181 §5.5). Other validators refuse such a message as well.
+    return bogus({ code: "malformed", text: `the DNAME of ${displayName(dname.name)} is there more than once` });
+  }
   const claim = throughDname(name, dname);
   if (claim.kind !== "alias" || cname === undefined) return claim;
   const synthesized = throughCname(cname);
@@ -57,7 +61,7 @@ function throughDname(name: DomainName, rrset: RRset): AliasClaim {
   const kept = labelsOf(name).slice(0, labelCount(name) - labelCount(rrset.name));
   const target = prefixed(kept, dnameTarget);
   if (isName(target)) return { kind: "alias", rrset, target, dname: { owner: rrset.name, target: dnameTarget } };
-  // RFC 6672 §2.2: a server says YXDOMAIN. There is no such name, yet neither was its absence shown.
+  // RFC 6672 §2.2: a server says YXDOMAIN. There is no such name, yet neither was its absence shown; nor can it be asked for.
   const text = `the DNAME of ${displayName(rrset.name)} makes a name that is too long of ${displayName(name)}`;
-  return indeterminate({ code: "dname-synthesis", text });
+  return { ...indeterminate({ code: "dname-synthesis", text }), fault: "zone" };
 }

@@ -3,6 +3,7 @@ import { type DomainName, displayName, isWithin, nameToWire } from "../dns/name.
 import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { type AliasClaim, aliasOf } from "./aliases.ts";
+import { type Beside, judgeBeside, NOTHING_BESIDE } from "./authoritySection.ts";
 import { type Terms, termsOf } from "./denial.ts";
 import { bogus, type Distrust, indeterminate, isDistrust, type Judging, judgeMessage, type Rules } from "./evidence.ts";
 import { extendedErrorOf } from "./extendedError.ts";
@@ -27,20 +28,44 @@ type End =
   | { kind: "elsewhere" };
 
 type Part = { kind: "part"; aliases: readonly Alias[]; name: DomainName; grade: Grade; end: End };
+
+/** What the messages so far have come to: the hops, their grade, and what of their authority sections is still to be shown authentic. */
+type Journey = { aliases: readonly Alias[]; grade: Grade; beside: Beside };
+
 /** Judges the answer to (name, type), of class IN. Records of a secure or insecure result are in the order of the message. */
 export function* judgeAnswer(name: DomainName, type: number, rules: Rules): Judging<Resolution<ResourceRecord>> {
   const what = `${typeName(type)} of ${displayName(name)}`;
-  const aliases: Alias[] = [];
-  let grade = SECURE_FOR_EVER;
+  let journey: Journey = { aliases: [], grade: SECURE_FOR_EVER, beside: NOTHING_BESIDE };
   let asked = name;
   for (;;) {
-    const part = yield* judgeMessage(asked, type, (message) => judgePart(message, asked, type, aliases, rules));
-    if (isDistrust(part)) return distrusted(part, what);
-    aliases.push(...part.aliases);
-    grade = leastGrade(grade, part.grade);
-    if (part.end.kind !== "elsewhere") return resolution(part.end, part.name, aliases, grade);
-    asked = part.name;
+    const before = journey;
+    const step = yield* judgeMessage(asked, type, (message) => judgeStep(message, asked, type, before, rules));
+    if (isDistrust(step)) return distrusted(step, what);
+    journey = step.journey;
+    if (step.end.kind !== "elsewhere") return resolution(step.end, step.name, journey.aliases, journey.grade);
+    asked = step.name;
   }
+}
+
+/** One message of the journey: the hops that it tells of, and what it says beside them. */
+function* judgeStep(
+  message: Message,
+  asked: DomainName,
+  type: number,
+  before: Journey,
+  rules: Rules,
+): Judging<{ kind: "step"; journey: Journey; name: DomainName; end: End } | Distrust> {
+  const terms = termsOf(message, rules);
+  const part = yield* judgePart(message, asked, type, before.aliases, terms);
+  if (isDistrust(part)) return part;
+  const { end, name } = part;
+  const grade = leastGrade(before.grade, part.grade);
+  // Where a CNAME was asked for, NXDOMAIN and what stands beside it are about its target (RFC 6604 §3): not what was asked.
+  const isOfTarget = type === RR_TYPE.CNAME && end.kind === "records" && message.rcode === RCODE_NXDOMAIN;
+  const extent = end.kind === "elsewhere" || isOfTarget ? "goes on" : grade.status;
+  const beside = yield* judgeBeside(message, { isAliased: part.aliases.length > 0 || isOfTarget, extent }, before.beside, terms);
+  if (isDistrust(beside)) return beside;
+  return { kind: "step", journey: { aliases: [...before.aliases, ...part.aliases], grade, beside }, name, end };
 }
 
 function resolution(
@@ -67,17 +92,18 @@ function* judgePart(
   asked: DomainName,
   type: number,
   before: readonly Alias[],
-  rules: Rules,
+  terms: Terms,
 ): Judging<Part | Distrust> {
-  const terms = termsOf(rules);
   const answer = rrsetsOf(message.answer);
+  // RFC 6604 §3: NXDOMAIN is said of the end of the chain, so the whole chain is in the message, and the proof with it.
+  const isLast = message.rcode === RCODE_NXDOMAIN;
   const aliases: Alias[] = [];
   let grade = SECURE_FOR_EVER;
   let name = asked;
   for (;;) {
     const hop = yield* judgeHop(message, answer, name, type, terms);
     // What a joined message says of a target is second hand: asked for itself, it holds or it is bogus.
-    if (isDistrust(hop) && hop.fault === "message" && name !== asked) return elsewhere(name, aliases, grade);
+    if (isDistrust(hop) && hop.fault === "message" && name !== asked && !isLast) return elsewhere(name, aliases, grade);
     if (isDistrust(hop)) return hop;
     if (hop.kind === "end") return { kind: "part", aliases, name, grade: leastGrade(grade, hop.grade), end: hop.end };
     if (hop.kind === "none") break;
@@ -94,7 +120,7 @@ function* judgePart(
   }
   const denied = name === asked || speaksOf(message, name) ? yield* judgeNegative(message, name, type, terms) : undefined;
   // The proof may also have been left out of a joined message (RFC 2308 §2.1 allows several forms).
-  if (denied === undefined || (isDistrust(denied) && name !== asked)) return elsewhere(name, aliases, grade);
+  if (denied === undefined || (isDistrust(denied) && name !== asked && !isLast)) return elsewhere(name, aliases, grade);
   if (isDistrust(denied)) return denied;
   return { kind: "part", aliases, name, grade: leastGrade(grade, denied.grade), end: { kind: denied.kind } };
 }
@@ -123,17 +149,17 @@ function* judgeHop(
   terms: Terms,
 ): Judging<Hop | Distrust> {
   if (type === RR_TYPE.RRSIG) return signaturesAt(name, message);
-  const claim = aliasOf(name, answer);
-  const beside = yield* judgeBeside(name, type, answer, message, terms);
-  if (beside !== undefined) return beside;
+  const claim = aliasOf(name, answer, message);
+  const refusal = yield* judgeOthers(name, type, answer, terms);
+  if (refusal !== undefined) return refusal;
   const own = ownRecords(answer, name, type, claim);
   // Where a CNAME was asked for, the RCODE may speak of its target (RFC 6604 §3).
   if (own.length > 0 && message.rcode === RCODE_NXDOMAIN && type !== RR_TYPE.CNAME) {
     return bogus({ code: "malformed", text: `there are records of ${displayName(name)}, but the RCODE is NXDOMAIN` });
   }
-  if (own.length > 0) return yield* judgeRecords(own, message, terms);
+  if (own.length > 0) return yield* judgeRecords(own, terms);
   if (isDistrust(claim) || claim.kind === "none") return claim;
-  const grade = yield* judgeRrset(claim.rrset, message, terms);
+  const grade = yield* judgeRrset(claim.rrset, terms);
   if (isDistrust(grade)) return grade;
   const { status, ttlSeconds } = grade;
   const { target, dname } = claim;
@@ -161,19 +187,18 @@ function ownRecords(answer: readonly RRset[], name: DomainName, type: number, cl
 
 /**
  * Beside a CNAME there is nothing else (RFC 2181 §10.1). Some zones have more all the same: then what comes first counts, and the rest must
- * hold as well.
+ * hold as well. In a signed zone every RRset is signed (RFC 4035 §2.2), so where one is, one without came from elsewhere.
  */
-function* judgeBeside(
-  name: DomainName,
-  type: number,
-  answer: readonly RRset[],
-  message: Message,
-  terms: Terms,
-): Judging<Distrust | undefined> {
+function* judgeOthers(name: DomainName, type: number, answer: readonly RRset[], terms: Terms): Judging<Distrust | undefined> {
   if (type === RR_TYPE.CNAME || type === RR_TYPE.ANY) return undefined;
   const here = answer.filter((rrset) => rrset.name === name && (rrset.type === type || rrset.type === RR_TYPE.CNAME));
+  const unsigned = here.find((rrset) => rrset.signatures.length === 0);
+  if (unsigned !== undefined && here.some((rrset) => rrset.signatures.length > 0)) {
+    const text = `the ${typeName(unsigned.type)} of ${displayName(name)} has no signature, but what stands beside it has`;
+    return bogus({ code: "signature-missing", text });
+  }
   for (const rrset of here.slice(1)) {
-    const judged = yield* judgeRrset(rrset, message, terms);
+    const judged = yield* judgeRrset(rrset, terms);
     if (isDistrust(judged)) return judged;
   }
   return undefined;
@@ -196,11 +221,11 @@ function recordsOf(rrset: RRset, ttl: number): readonly [ResourceRecord, ...Reso
 }
 
 /** The records at the end of the chain; of several types where ANY was asked. All must hold. */
-function* judgeRecords(rrsets: readonly RRset[], message: Message, terms: Terms): Judging<Hop | Distrust> {
+function* judgeRecords(rrsets: readonly RRset[], terms: Terms): Judging<Hop | Distrust> {
   const records: ResourceRecord[] = [];
   let grade = SECURE_FOR_EVER;
   for (const rrset of rrsets) {
-    const judged = yield* judgeRrset(rrset, message, terms);
+    const judged = yield* judgeRrset(rrset, terms);
     if (isDistrust(judged)) return judged;
     yield { kind: "pause" };
     grade = leastGrade(grade, judged);

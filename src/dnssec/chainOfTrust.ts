@@ -151,7 +151,7 @@ type Delegation = { kind: "signed"; ds: readonly Ds[]; ttlSeconds: number } | Un
 
 /** The DS RRset of `name`, or what its denial means, from the answer to a DS question (RFC 4035 §5.2). */
 function* judgeDelegation(message: Message, name: DomainName, parent: SecureZone, rules: Rules): Judging<Delegation | Distrust> {
-  const terms = termsOf(rules);
+  const terms = termsOf(message, rules);
   const answer = rrsetsOf(message.answer).filter((rrset) => rrset.name === name);
   const dsSet = answer.find((rrset) => rrset.type === RR_TYPE.DS);
   const alias = answer.find((rrset) => rrset.type === RR_TYPE.CNAME);
@@ -161,22 +161,21 @@ function* judgeDelegation(message: Message, name: DomainName, parent: SecureZone
     const verification = verifyRrset(alias, parent.keys, rules.now, terms.budget);
     if (verification.kind === "failed") return bogus(...verification.reasons);
     const { rrset, expansion } = verification;
-    if (expansion !== undefined) return yield* expandedAlias(name, message, parent, expansion, rrset.ttl, terms);
+    if (expansion !== undefined) return yield* expandedAlias(name, parent, expansion, rrset.ttl, terms);
     return { kind: "interior", empty: false, ttlSeconds: rrset.ttl };
   }
-  return yield* cutWithoutDs(name, message.authority, parent, terms);
+  return yield* cutWithoutDs(name, parent, terms);
 }
 
 /** RFC 4035 §5.3.4: a wildcard speaks only for names that do not exist; unproved, it could stand before a real delegation. */
 function* expandedAlias(
   name: DomainName,
-  message: Message,
   parent: SecureZone,
   expansion: WildcardExpansion,
   ttl: number,
   terms: Terms,
 ): Judging<UnsignedCut | Distrust> {
-  const denials = yield* zoneDenials(message.authority, parent, terms);
+  const denials = yield* zoneDenials(parent, terms);
   const proof = yield* denials.noCloserMatch(name, expansion);
   if (proof.kind === "notProved") {
     const text = `the CNAME of ${displayName(name)} comes from ${displayName(expansion.wildcard)} without a proof`;

@@ -1,4 +1,4 @@
-import { type ResourceRecord, RR_TYPE } from "../dns/message.ts";
+import { type Message, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isWithin } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
@@ -6,20 +6,44 @@ import type { Denial, DenialProofs, DsDenial, Pausing } from "./denialProof.ts";
 import { bogus, type Distrust, type Judging, type Rules, type SecureZone, type Trust } from "./evidence.ts";
 import { nsecProofs } from "./nsec.ts";
 import { nsec3Proofs } from "./nsec3.ts";
-import { verifyRrset, type WildcardExpansion } from "./rrsig.ts";
+import { type RrsetVerification, verifyRrset, type WildcardExpansion } from "./rrsig.ts";
 import type { Reason, ReasonChain } from "./securityStatus.ts";
 import { WorkBudget } from "./workBudget.ts";
 
-/** The terms of one message: the rules, what its judgement may still cost, and what was verified of it already, by zone. */
+/** The terms of one message: the rules, what its judgement may still cost, and what was found out about it already. */
 export type Terms = {
   rules: Rules;
   budget: WorkBudget;
+  /** The RRsets of its authority section. */
+  authority: readonly RRset[];
+  /** Of these, by the zone whose keys were tried. */
+  verifications: Map<RRset, Map<DomainName, RrsetVerification>>;
   denials: Map<DomainName, ZoneDenials>;
-  authority: Map<DomainName, Distrust | "authentic">;
+  /** The secure zones that something in the message was judged by. */
+  zones: Map<DomainName, SecureZone>;
 };
 
-export function termsOf(rules: Rules): Terms {
-  return { rules, budget: new WorkBudget(rules.budget), denials: new Map(), authority: new Map() };
+export function termsOf(message: Pick<Message, "authority">, rules: Rules): Terms {
+  const budget = new WorkBudget(rules.budget);
+  return {
+    rules,
+    budget,
+    authority: rrsetsOf(message.authority),
+    verifications: new Map(),
+    denials: new Map(),
+    zones: new Map(),
+  };
+}
+
+/** Whether an RRset of an authority section was signed by `zone`; checked once, however often it is asked. */
+export function verifiedBeside(rrset: RRset, zone: SecureZone, terms: Terms): RrsetVerification {
+  const byZone = terms.verifications.get(rrset) ?? new Map<DomainName, RrsetVerification>();
+  terms.verifications.set(rrset, byZone);
+  const known = byZone.get(zone.name);
+  if (known !== undefined) return known;
+  const verification = verifyRrset(rrset, zone.keys, terms.rules.now, terms.budget);
+  byZone.set(zone.name, verification);
+  return verification;
 }
 
 /**
@@ -29,27 +53,23 @@ export function termsOf(rules: Rules): Terms {
 export const MAX_DENIAL_RRSETS = 16;
 
 /** The proofs of `zone` in a message; verified once, however often they are needed for it. */
-export function* zoneDenials(authority: readonly ResourceRecord[], zone: SecureZone, terms: Terms): Judging<ZoneDenials> {
+export function* zoneDenials(zone: SecureZone, terms: Terms): Judging<ZoneDenials> {
   const known = terms.denials.get(zone.name);
   if (known !== undefined) return known;
   const verified: RRset[] = [];
-  const refused = new Map<string, ReasonChain>();
-  const denying = rrsetsOf(authority).filter(({ name, type }) => {
+  const failures: Reason[] = [];
+  const denying = terms.authority.filter(({ name, type }) => {
     return (type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3) && isWithin(name, zone.name);
   });
   for (const rrset of denying.slice(0, MAX_DENIAL_RRSETS)) {
-    const verification = verifyRrset(rrset, zone.keys, terms.rules.now, terms.budget);
+    const verification = verifiedBeside(rrset, zone, terms);
     if (verification.kind === "verified") verified.push(verification.rrset);
-    else refused.set(setKey(rrset), verification.reasons);
+    else failures.push(...verification.reasons);
     yield { kind: "pause" };
   }
-  const denials = new ZoneDenials(zone, verified, refused, terms);
+  const denials = new ZoneDenials(zone, verified, failures, terms);
   terms.denials.set(zone.name, denials);
   return denials;
-}
-
-function setKey({ name, type }: RRset): string {
-  return `${type} ${name}`;
 }
 
 /**
@@ -59,23 +79,16 @@ function setKey({ name, type }: RRset): string {
 export class ZoneDenials {
   readonly #nsec: DenialProofs<"immediate">;
   readonly #nsec3: DenialProofs<"pausing">;
-  readonly #refused: ReadonlyMap<string, ReasonChain>;
   readonly #failures: readonly Reason[];
   /** Whether any of the proofs is by NSEC3. */
   readonly usesNsec3: boolean;
 
-  constructor(zone: SecureZone, verified: readonly RRset[], refused: ReadonlyMap<string, ReasonChain>, terms: Terms) {
+  constructor(zone: SecureZone, verified: readonly RRset[], failures: readonly Reason[], terms: Terms) {
     const { rules, budget } = terms;
-    this.#refused = refused;
-    this.#failures = [...refused.values()].flat();
+    this.#failures = failures;
     this.usesNsec3 = verified.some((rrset) => rrset.type === RR_TYPE.NSEC3);
     this.#nsec = nsecProofs(zone.name, verified);
     this.#nsec3 = nsec3Proofs(zone.name, verified, rules.nsec3Iterations, budget);
-  }
-
-  /** Why an NSEC or NSEC3 RRset of the message does not hold; undefined where it does, or was not looked at. */
-  refusal(rrset: RRset): ReasonChain | undefined {
-    return this.#refused.get(setKey(rrset));
   }
 
   *nameError(name: DomainName): Pausing<Denial> {
@@ -125,13 +138,8 @@ function isNotProved<T extends { kind: string }>(result: T | NotProved): result 
 export type UnsignedCut = Extract<Trust, { kind: "insecure" | "interior" }>;
 
 /** What the answer to a DS question that has no DS records says about the cut at `name` (RFC 4035 §5.2). */
-export function* cutWithoutDs(
-  name: DomainName,
-  authority: readonly ResourceRecord[],
-  parent: SecureZone,
-  terms: Terms,
-): Judging<UnsignedCut | Distrust> {
-  const denials = yield* zoneDenials(authority, parent, terms);
+export function* cutWithoutDs(name: DomainName, parent: SecureZone, terms: Terms): Judging<UnsignedCut | Distrust> {
+  const denials = yield* zoneDenials(parent, terms);
   const denial = yield* denials.noDs(name);
   switch (denial.kind) {
     case "unsignedDelegation": {

@@ -1,7 +1,6 @@
 import { isMalformed, type Message, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isWithin } from "../dns/name.ts";
 import { decodeSoa } from "../dns/rdata.ts";
-import { isJoined, judgeAuthority } from "./authoritySection.ts";
 import { trustFor, zoneSideOf } from "./chainOfTrust.ts";
 import { type Terms, type ZoneDenials, zoneDenials } from "./denial.ts";
 import type { Denial, DsDenial, Pausing } from "./denialProof.ts";
@@ -31,25 +30,27 @@ export function* judgeNegative(
   const trust = yield* trustFor(owner, signatures, terms.rules);
   if (trust.kind === "insecure") return { kind: claimed, grade: insecure(trust.reasons, ttlLimit) };
   if (trust.kind !== "secure") return trust;
+  terms.zones.set(trust.zone.name, trust.zone);
   if (message.answer.length > 0 && !isJoined(message)) {
     return bogus({
       code: "malformed",
       text: `the answer section has records, but none of them answers for ${displayName(name)}`,
     });
   }
-  const denials = yield* zoneDenials(message.authority, trust.zone, terms);
+  const denials = yield* zoneDenials(trust.zone, terms);
   const nameError = claimed === "nxdomain" ? yield* denials.nameError(name) : undefined;
-  if (nameError !== undefined && nameError.kind !== "notProved") {
-    const authority = yield* judgeAuthority(message, trust.zone, terms);
-    return authority === "authentic" ? { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) } : authority;
-  }
+  if (nameError !== undefined && nameError.kind !== "notProved") return { kind: "nxdomain", grade: gradeOf(nameError, ttlLimit) };
   const noData = yield* type === RR_TYPE.DS ? dsNoData(denials, name) : denials.noData(name, type);
   if (noData.kind === "notProved") return bogus(...(nameError ?? noData).reasons);
   // Where the RCODE claims more than is proved, only a proof by NSEC corrects it: servers of such zones have always got the RCODE of empty
   // non-terminals wrong. With NSEC3 it is somebody else's doing.
   if (nameError !== undefined && denials.usesNsec3) return bogus(...nameError.reasons);
-  const authority = yield* judgeAuthority(message, trust.zone, terms);
-  return authority === "authentic" ? { kind: "nodata", grade: gradeOf(noData, ttlLimit) } : authority;
+  return { kind: "nodata", grade: gradeOf(noData, ttlLimit) };
+}
+
+/** Whether the answer section tells of an alias. */
+function isJoined({ answer }: Message): boolean {
+  return answer.some((record) => record.type === RR_TYPE.CNAME || record.type === RR_TYPE.DNAME);
 }
 
 /** For the chain of trust it is enough that there is no delegation; "no data" says besides that the name, or a wildcard for it, exists. */

@@ -1,8 +1,7 @@
-import { type Message, RR_TYPE } from "../dns/message.ts";
+import { RR_TYPE } from "../dns/message.ts";
 import { displayName } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
-import { isJoined, judgeAuthority } from "./authoritySection.ts";
 import { trustFor, zoneSideOf } from "./chainOfTrust.ts";
 import { type Terms, zoneDenials } from "./denial.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
@@ -10,15 +9,14 @@ import { type Grade, insecure, secure } from "./grade.ts";
 import { verifyRrset } from "./rrsig.ts";
 
 /** The judgement of one RRset of an answer: the chain of trust to its zone, its signature, and the proof that a wildcard needs. */
-export function* judgeRrset(rrset: RRset, message: Message, terms: Terms): Judging<Grade | Distrust> {
+export function* judgeRrset(rrset: RRset, terms: Terms): Judging<Grade | Distrust> {
   const owner = zoneSideOf(rrset.name, rrset.type);
   const trust = yield* trustFor(owner, rrset.signatures, terms.rules);
   if (trust.kind === "insecure") return insecure(trust.reasons, rrset.ttl);
   if (trust.kind !== "secure") return trust;
+  terms.zones.set(trust.zone.name, trust.zone);
   const verification = verifyRrset(rrset, trust.zone.keys, terms.rules.now, terms.budget);
   if (verification.kind === "failed") return bogus(...verification.reasons);
-  const authority = isJoined(message) ? "authentic" : yield* judgeAuthority(message, trust.zone, terms);
-  if (authority !== "authentic") return authority;
   const { rrset: checked, expansion } = verification;
   if (expansion === undefined) return secure(checked.ttl);
   if (rrset.type === RR_TYPE.DNAME) {
@@ -26,7 +24,7 @@ export function* judgeRrset(rrset: RRset, message: Message, terms: Terms): Judgi
     return bogus({ code: "dname-synthesis", text: `the DNAME of ${displayName(rrset.name)} comes from a wildcard` });
   }
   // RFC 4035 §5.3.4: nothing closer to the name may exist.
-  const denials = yield* zoneDenials(message.authority, trust.zone, terms);
+  const denials = yield* zoneDenials(trust.zone, terms);
   const proof = yield* denials.noCloserMatch(rrset.name, expansion);
   if (proof.kind === "notProved") {
     const text = `${typeName(rrset.type)} of ${displayName(rrset.name)} comes from ${displayName(expansion.wildcard)} without a proof`;

@@ -178,7 +178,7 @@ describe("hostile answers cost a bounded number of operations", () => {
     const authority = nsecs.flatMap((one) => [one, signRrset([one], HONEST, ZONE, FAKE_WINDOW)]);
     const key = zoneKey(ZONE, HONEST.dnskey, algorithmTable({ sha1: "insecure" }));
     assert.ok(!isMalformed(key));
-    const judging = zoneDenials(authority, { name: ZONE, keys: [key] }, termsOf(RULES));
+    const judging = zoneDenials({ name: ZONE, keys: [key] }, termsOf({ authority }, RULES));
     const needs: string[] = [];
     for (let step = judging.next(); !step.done; step = judging.next({ kind: "paused" })) needs.push(step.value.kind);
     assert.deepEqual(
