@@ -1,9 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { isIPv6 } from "node:net";
-import type { SecureVersion } from "node:tls";
 import type { Clock, Random } from "../clock.ts";
-import type { InsecureMxPolicy } from "../dane/tlsDiscovery.ts";
-import { type DomainName, displayName } from "../dns/name.ts";
+import { displayName } from "../dns/name.ts";
 import type { Outcome } from "../policy/disposition.ts";
 import type { RetrySettings } from "../policy/retrySchedule.ts";
 import type { Resolver } from "../resolver/resolver.ts";
@@ -12,29 +8,21 @@ import type { Store } from "../spool/store.ts";
 import type { SessionResult } from "../tlsrpt/result.ts";
 import type { TrustedRoots } from "../x509/serverIdentity.ts";
 import { attempt } from "./attempt.ts";
-import { type ConnectionRequest, type ConnectionResult, type DialogueTimeouts, openConnection } from "./connection.ts";
+import { type ConnectionRequest, type ConnectionResult, openConnection } from "./connection.ts";
 import { ConnectionPool } from "./connectionPool.ts";
 import type { DeliveryContext } from "./context.ts";
+import { type ContextSettings, decidingContext } from "./contextSettings.ts";
 import { type DestinationFeedback, feedbackOf } from "./destinationFeedback.ts";
 import { checkDomain, type DomainCheck } from "./domainCheck.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
 import { type ComposedNotice, composeNotices, unsaid } from "./notices.ts";
 import { RestingHosts } from "./restingHosts.ts";
-import type { RouteSetting } from "./route.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type Notice, plainSettlement, type Settlement, settlementOf } from "./settlement.ts";
 import type { StsPolicyFor } from "./stsOutcome.ts";
-import { demandOf, exceptionsOf, type TlsException, type TlsPolicySettings } from "./tlsPolicies.ts";
+import { exceptionsOf, type TlsException } from "./tlsPolicies.ts";
 
-export type DeliverySettings = TlsPolicySettings & {
-  hostname: DomainName;
-  port: number;
-  insecureMx: InsecureMxPolicy;
-  allowLoopback: boolean;
-  routes: readonly RouteSetting[];
-  sourceAddresses: readonly string[];
-  timeouts: DialogueTimeouts;
-  opportunisticTlsVersion?: SecureVersion;
+export type DeliverySettings = ContextSettings & {
   retry: RetrySettings;
   maxConnections: number;
   maxConnectionsPerDestination: number;
@@ -210,24 +198,12 @@ export class DeliveryEngine {
   }
 
   #contextOf(settings: DeliverySettings): DeliveryContext {
-    const { resolver, clock, random, onEvent, stsPolicyFor, trustedRoots } = this.#options;
-    const below = (exclusiveMaximum: number) => random.below(exclusiveMaximum);
+    const { onEvent } = this.#options;
+    const { verification, ...deciding } = decidingContext(settings, this.#options);
     return {
-      route: { resolver, routes: settings.routes, port: settings.port, self: settings.hostname, random: below, readSecret },
-      resolver,
-      allowLoopback: settings.allowLoopback,
-      insecureMx: settings.insecureMx,
-      demandOf: (work) => demandOf(work, settings, clock.now()),
-      stsPolicyFor,
-      request: {
-        hostname: displayName(settings.hostname),
-        timeouts: settings.timeouts,
-        ...(settings.opportunisticTlsVersion === undefined ? {} : { opportunisticVersion: settings.opportunisticTlsVersion }),
-      },
-      localAddressFor: (remote) => settings.sourceAddresses.find((address) => isIPv6(address) === isIPv6(remote)),
+      ...deciding,
       session: {
-        now: () => clock.now(),
-        trustedRoots,
+        ...verification,
         matches: this.#matches,
         release: (session) => this.#pool.release(session),
         connect: async (key, request, source) => {
@@ -247,10 +223,6 @@ export class DeliveryEngine {
 function bestOf(outcomes: readonly RecipientOutcome[]): Outcome["kind"] {
   const kinds = outcomes.map(({ outcome }) => outcome.kind);
   return (["delivered", "deferred", "failed"] as const).find((kind) => kinds.includes(kind)) ?? "failed";
-}
-
-function readSecret(file: string): Promise<string> {
-  return readFile(file, "utf8");
 }
 
 /** Rejects where it is not what was accepted: half a message is never sent. */
