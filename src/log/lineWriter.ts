@@ -3,6 +3,8 @@ import { setTimeout as wait } from "node:timers/promises";
 
 /** Of lines that wait for a slow reader. */
 const MAX_WAITING_CHARACTERS = 16 * 1024 * 1024;
+/** After a write the next lines gather for so long: a write for each line would cost more than the line. */
+const GATHERING_MILLISECONDS = 10;
 const FULL_PIPE_MILLISECONDS = 20;
 const TROUBLE_MILLISECONDS = 1000;
 const FLUSH_MILLISECONDS = 2000;
@@ -56,14 +58,19 @@ export class LineWriter {
   #wrote(error: NodeJS.ErrnoException | null, written: number): void {
     if (error === null) {
       this.#current = this.#current.subarray(written);
-      this.#next();
+      if (this.#current.length > 0) this.#next();
+      else this.#pause(GATHERING_MILLISECONDS);
     } else if (error.code === "EPIPE" || error.code === "EBADF") {
       this.#state = "closed";
       this.#lines = [];
     } else {
       // EAGAIN of a pipe that is full, ENOSPC of a disk: both may pass.
-      this.#state = "pausing";
-      setTimeout(() => this.#next(), error.code === "EAGAIN" ? FULL_PIPE_MILLISECONDS : TROUBLE_MILLISECONDS).unref();
+      this.#pause(error.code === "EAGAIN" ? FULL_PIPE_MILLISECONDS : TROUBLE_MILLISECONDS);
     }
+  }
+
+  #pause(milliseconds: number): void {
+    this.#state = "pausing";
+    setTimeout(() => this.#next(), milliseconds).unref();
   }
 }

@@ -10,6 +10,9 @@ type Waiting = { operation: Operation; resolve: (answer: Answer) => void };
 /** So that one transaction, and the time until its first answer, stays bounded. */
 const MAX_BATCH = 1000;
 
+/** Turns of the event loop that one batch may gather for. With nothing else going on, that is one more, and takes microseconds. */
+const MAX_GATHERING_TURNS = 8;
+
 const CLOSED = "the spool is closed";
 // Compiled, this file and the worker's have another extension.
 const WORKER_FILE = new URL(import.meta.url.endsWith(".ts") ? "./sqliteWorker.ts" : "./sqliteWorker.js", import.meta.url);
@@ -68,7 +71,14 @@ export class OperationQueue {
     if (this.#scheduled || this.#underWay.length > 0 || this.#gathering.length === 0) return;
     this.#scheduled = true;
     // Not at once: what other connections bring in this turn of the event loop shares the transaction.
-    setImmediate(() => this.#send());
+    setImmediate(() => this.#gather(0, 1));
+  }
+
+  /** While each turn of the event loop brings more, another one is waited for, up to a bound: commits cost more than turns. */
+  #gather(before: number, turn: number): void {
+    const { length } = this.#gathering;
+    if (length > before && turn < MAX_GATHERING_TURNS) setImmediate(() => this.#gather(length, turn + 1));
+    else this.#send();
   }
 
   #send(): void {

@@ -1,7 +1,10 @@
-import { constants } from "node:crypto";
+import { constants, randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { SMTPServer } from "smtp-server";
+import type { PeerOptions } from "./authenticatedSession.ts";
+import { readProxyHeader } from "./proxyHeaderReader.ts";
+import { SASL_MECHANISMS } from "./saslExchange.ts";
 import type { ServerCertificate } from "./serverCertificate.ts";
 
 /**
@@ -16,9 +19,16 @@ export type ServerOptions = {
   channel: "starttls" | "implicit";
   certificate: ServerCertificate | undefined;
   handshakeMilliseconds: number;
-  begin: (server: SubmissionServer, socket: Socket | TLSSocket, socketOptions: object) => void;
+  /** Whether AUTH is a command. */
+  authentication: "none" | "offered";
+  /** Whether a peer must begin with a PROXY protocol header. */
+  isLoadBalancer: (address: string) => boolean;
+  proxyHeaderMilliseconds: number;
+  begin: (server: SubmissionServer, socket: Socket | TLSSocket, peer: PeerOptions) => void;
   /** A client did not get through the handshake of implicit TLS. */
   onHandshakeFailure: (client: string, text: string) => void;
+  /** A load balancer's header did not come, or is none. */
+  onProxyFailure: (client: string, text: string) => void;
 };
 
 /** RFC 5321 §4.5.3.2.7: a server waits at least 5 minutes for the next command. */
@@ -31,6 +41,7 @@ const HARDENED_TLS = { minVersion: "TLSv1.2", secureOptions: constants.SSL_OP_NO
 export class SubmissionServer extends SMTPServer {
   readonly #own: ServerOptions;
   readonly #handshakeFailures = new WeakSet<Error>();
+  #accepted = 0;
 
   constructor(own: ServerOptions) {
     const { certificate, channel } = own;
@@ -50,7 +61,14 @@ export class SubmissionServer extends SMTPServer {
       maxClients: own.maxConnections,
       disableReverseLookup: true,
       socketTimeout: SESSION_TIMEOUT_MILLISECONDS,
-      disabledCommands: [...DISABLED_COMMANDS, "AUTH", ...(certificate === undefined ? ["STARTTLS"] : [])],
+      disabledCommands: [
+        ...DISABLED_COMMANDS,
+        ...(own.authentication === "none" ? ["AUTH"] : []),
+        ...(certificate === undefined ? ["STARTTLS"] : []),
+      ],
+      authMethods: [...SASL_MECHANISMS],
+      // Who needs it is told by our own MAIL and RCPT.
+      authOptional: true,
       logger: false,
       onConnect: (_session, callback) => callback(),
     });
@@ -58,8 +76,38 @@ export class SubmissionServer extends SMTPServer {
     this.#own = own;
   }
 
-  override connect(socket: Socket | TLSSocket, socketOptions?: object | null): void {
-    this.#own.begin(this, socket, socketOptions ?? {});
+  override connect(socket: Socket | TLSSocket, peer?: object | null): void {
+    this.#own.begin(this, socket, peer ?? {});
+  }
+
+  /** Asked before a session begins: then the time and the number of those who wait are bounded. */
+  override _expectsProxyHeader(socket: Socket): boolean {
+    return this.#own.isLoadBalancer(socket.remoteAddress ?? "");
+  }
+
+  override _handleProxy(socket: Socket, callback: Parameters<SMTPServer["_handleProxy"]>[1]): void {
+    if (!this._expectsProxyHeader(socket)) {
+      super._handleProxy(socket, callback);
+      return;
+    }
+    const { proxyHeaderMilliseconds, onProxyFailure } = this.#own;
+    const client = socket.remoteAddress ?? "";
+    void readProxyHeader(socket, proxyHeaderMilliseconds).then((header) => {
+      const id = randomUUID();
+      if (header.kind === "failed") {
+        onProxyFailure(client, header.reason);
+        socket.destroy();
+        callback(new Error(header.reason));
+      } else if (socket.destroyed) callback(new Error("the connection ended behind its PROXY protocol header"));
+      else if (header.kind === "unknown") callback(null, peerOptions({ id, origin: "unknown" }));
+      else callback(null, peerOptions({ id, origin: "proxied", remoteAddress: header.address, remotePort: header.port }));
+    });
+  }
+
+  /** No PROXY header is awaited: the session begins at once, and its number is no secret. */
+  override _handleProxy(_socket: Socket, callback: Parameters<SMTPServer["_handleProxy"]>[1]): void {
+    this.#accepted += 1;
+    callback(null, { id: `${this.#accepted}` });
   }
 
   /** The handshake of implicit TLS: bounded in time as a whole. The base class bounds only the silence within it. */
@@ -93,4 +141,9 @@ export class SubmissionServer extends SMTPServer {
   endHandshakes(): void {
     for (const socket of this._pendingSockets.values()) socket.destroy();
   }
+}
+
+/** What `connect` gets of it; the base class knows only its own part. */
+function peerOptions(peer: PeerOptions & { id: string }): PeerOptions & { id: string } {
+  return peer;
 }
