@@ -16,6 +16,8 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "openssl", provides: "/usr/bin/openssl" },
   // For promtool, which lints the metrics.
   { name: "prometheus", provides: "/usr/bin/promtool", service: "prometheus" },
+  // For the archive that helm and kubectl come in.
+  { name: "unzip", provides: "/usr/bin/unzip" },
   { name: "postfix", provides: "/usr/lib/postfix/sbin/master", service: "postfix" },
 ];
 
