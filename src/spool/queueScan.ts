@@ -131,7 +131,7 @@ export class QueueScan {
       destination: key.destination,
       state,
       acceptedAt: Number(row.accepted_at),
-      ...(state === "active" || state === "held" ? {} : { nextAttemptAt: due }),
+      ...(state === "active" || state === "held" ? {} : { nextAttemptAt: Math.max(due, Number(row.accepted_at)) }),
       size: Number(row.size),
       recipients: recipients.map((recipient) => {
         const { address, attempts, lastOutcome } = recipient;
@@ -171,9 +171,21 @@ function conditions(
   if (domain?.startsWith(".")) parts.push({ sql: "substr(w.destination, ?) = ?", values: [-domain.length, domain] });
   else if (domain !== undefined) parts.push({ sql: "w.destination = ?", values: [domain] });
   if (state !== undefined) parts.push({ sql: state === "held" ? "w.held <> 0" : "w.held = 0", values: [] });
+  parts.push(...necessary(filter));
   // Last: it is the one that reads the message's row.
   if (sender !== undefined) parts.push({ sql: "m.sender = ?", values: [sender] });
   return { where: parts.map(({ sql }) => sql).join(" AND "), values: parts.flatMap(({ values }) => values) };
+}
+
+/** What the text of the recipients must have in it for `matches` to hold: most rows then need not be parsed. */
+function necessary({ state, reason }: QueueFilter): { sql: string; values: readonly Value[] }[] {
+  const parts: { sql: string; values: readonly Value[] }[] = [];
+  if (state === "incoming") parts.push({ sql: `instr(w.recipients, '"attempts":0') > 0`, values: [] });
+  if (state === "deferred") parts.push({ sql: `w.recipients GLOB '*"attempts":[1-9]*'`, values: [] });
+  // What JSON would write in another way, or SQLite does not know the lower case of, is left to the parsed text.
+  const plain = reason !== undefined && /^[ !#-[\]-~]*$/.test(reason);
+  if (plain) parts.push({ sql: "instr(lower(w.recipients), ?) > 0", values: [reason.toLowerCase()] });
+  return parts;
 }
 
 function matches({ state, recipients }: QueueEntry, filter: QueueFilter): boolean {
