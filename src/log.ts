@@ -11,6 +11,7 @@ import type { DaneOutcome } from "./policy/disposition.ts";
  */
 export type LogEvent =
   | AcceptedEvent
+  | AuthenticationEvent
   | DeliveryEvent
   | BounceEvent
   | DnssecEvent
@@ -27,6 +28,8 @@ export type AcceptedEvent = {
   id: string;
   /** The client's address. */
   client: string;
+  /** Who was logged in. */
+  user?: string;
   /** "" is the null reverse-path. */
   sender: string;
   /** How many; each has its own delivery events. */
@@ -35,6 +38,9 @@ export type AcceptedEvent = {
   /** RFC 8689: yes for REQUIRETLS, no for `TLS-Required: No`. */
   tlsRequired?: "yes" | "no";
 };
+
+/** A log-in at submission that did not succeed; `user` only where there is one of that name: what else is given may be a password. */
+export type AuthenticationEvent = { event: "authentication"; result: "failed"; client: string; reason: string; user?: string };
 
 /** What a look-up was: the words of design.md §4. */
 export type DnssecWord = "secure" | "insecure" | "bogus" | "failed" | "not-asked";
@@ -218,6 +224,8 @@ export function levelOf(event: LogEvent): LogLevel {
       return event.state === "trouble" ? "error" : "info";
     case "tlsrpt":
       return event.result === "failed" || event.result === "unsigned" ? "warn" : "info";
+    case "authentication":
+      return "warn";
     case "accepted":
     case "bounce":
     case "start":

@@ -25,6 +25,12 @@ const REJECTION_TABLE: Readonly<Record<RejectionReason, "listed">> = {
   shutdown: "listed",
   "tls-handshake": "listed",
   "tls-required": "listed",
+  "auth-required": "listed",
+  "auth-failed": "listed",
+  "auth-throttled": "listed",
+  "sender-denied": "listed",
+  "rate-limited": "listed",
+  "proxy-header": "listed",
   protocol: "listed",
 };
 /** Why a connection, a recipient or a message was refused at submission. */

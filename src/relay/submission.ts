@@ -89,17 +89,23 @@ function limitsOf({ submission }: Config): SubmissionLimits {
 function reportSubmission(event: SubmissionEvent, { log, instruments }: Parts): void {
   switch (event.kind) {
     case "accepted": {
-      const { envelope, recipients, client } = event;
+      const { envelope, recipients, client, user } = event;
       instruments.messageAccepted();
       log.event({
         event: "accepted",
         id: envelope.id,
         client,
+        ...(user === undefined ? {} : { user }),
         sender: envelope.sender,
         recipients: recipients.length,
         bytes: envelope.size,
         ...(envelope.requireTls ? { tlsRequired: "yes" } : envelope.tlsRequiredNo ? { tlsRequired: "no" } : {}),
       });
+      return;
+    }
+    case "authentication-failed": {
+      const { kind: _, ...failure } = event;
+      log.event({ event: "authentication", result: "failed", ...failure });
       return;
     }
     case "rejected":

@@ -1,3 +1,4 @@
+import { parseMailbox } from "../smtp/mailbox.ts";
 import type { Notify } from "../spool/message.ts";
 
 /** The parameters of RFC 3461 §4, decoded. A malformed one is an error, never ignored: the sender relies on what it asked for. */
@@ -79,4 +80,10 @@ export function parseEnvelopeId(text: string): Parameter<string> {
 export function parseReturn(text: string): Parameter<"FULL" | "HDRS"> {
   const word = text.toUpperCase();
   return word === "FULL" || word === "HDRS" ? { kind: "value", value: word } : error("RET must be FULL or HDRS");
+}
+
+/** RFC 4954 §5, §8: the value of MAIL's AUTH, which has the same encoding. */
+export function isSubmitterIdentity(text: string): boolean {
+  const decoded = decodeXtext(text);
+  return decoded === "<>" || (decoded !== undefined && !("kind" in parseMailbox(decoded)));
 }

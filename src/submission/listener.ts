@@ -4,12 +4,14 @@ import type { TLSSocket } from "node:tls";
 import type { Clock, Random } from "../clock.ts";
 import { messageIds } from "../spool/messageId.ts";
 import type { Store } from "../spool/store.ts";
-import { handshakeFailure, type Rejection } from "./rejection.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
+import type { PeerOptions } from "./authenticatedSession.ts";
+import type { Authenticator } from "./authenticator.ts";
+import { handshakeFailure, proxyHeaderFailure, type Rejection } from "./rejection.ts";
 import type { ServerCertificate } from "./serverCertificate.ts";
 import { type SessionOptions, SubmissionSession } from "./session.ts";
 import type { SubmissionEvent } from "./submissionEvent.ts";
 import { SubmissionServer } from "./submissionServer.ts";
-import { TrustedNetworks } from "./trustedNetworks.ts";
 
 /** The addresses that accept mail. */
 export type ListenerOptions = SubmissionLimits & {
@@ -20,7 +22,12 @@ export type ListenerOptions = SubmissionLimits & {
   /** Without it neither STARTTLS nor implicit TLS is offered, and no REQUIRETLS. */
   certificate?: ServerCertificate;
   hostname: string;
+  /** Who may log in; without it there is no AUTH. */
+  authenticator?: Authenticator;
+  /** Whether AUTH is taken outside TLS; never when not given. */
+  authWithoutTls?: "never" | "loopback";
   handshakeMilliseconds?: number;
+  proxyHeaderMilliseconds?: number;
   store: Store;
   clock: Clock;
   random: Random;
@@ -28,8 +35,7 @@ export type ListenerOptions = SubmissionLimits & {
 };
 
 /** What may change while connections are open. */
-export type SubmissionLimits = {
-  trustedNetworks: readonly string[];
+export type SubmissionLimits = AdmissionLimits & {
   maxMessageBytes: number;
   maxRecipients: number;
   /** On all addresses together. */
@@ -47,7 +53,7 @@ export interface Listener {
   /** Where it listens, as `address:port`. */
   addresses(): readonly string[];
   connections(): number;
-  /** From now on, for the sessions that are open too; throws, with nothing changed, when `trustedNetworks` cannot be understood. */
+  /** From now on, for the sessions that are open too; throws, with nothing changed, when a network cannot be understood. */
   limit(limits: SubmissionLimits): void;
   /** Shown in handshakes from now on; sessions that are in TLS already stay as they are. */
   present(certificate: ServerCertificate): void;
@@ -55,17 +61,14 @@ export interface Listener {
 
 /** From the first octet of a TLS handshake to its end; what a client sends in between does not make it longer. */
 const HANDSHAKE_MILLISECONDS = 60_000;
+/** A load balancer sends its header at once. */
+const PROXY_HEADER_MILLISECONDS = 10_000;
 /** How often stop() looks whether the last session has ended. */
 const STOP_POLL_MILLISECONDS = 20;
-/** Makes a listener; throws an Error when `trustedNetworks` or `listen` cannot be understood. */
+
+/** Makes a listener; throws an Error when a network or `listen` cannot be understood. */
 export function createListener(options: ListenerOptions): Listener {
   return new SubmissionListener(options);
-}
-
-function trustedIn({ trustedNetworks }: SubmissionLimits): TrustedNetworks {
-  const trusted = TrustedNetworks.parse(trustedNetworks);
-  if (!(trusted instanceof TrustedNetworks)) throw new Error(`submission.trustedNetworks: ${trusted.reason}`);
-  return trusted;
 }
 
 class SubmissionListener implements Listener {
@@ -74,14 +77,15 @@ class SubmissionListener implements Listener {
   readonly #sessions = new Set<SubmissionSession>();
   readonly #servers: SubmissionServer[] = [];
   #limits: SubmissionLimits;
-  #trusted: TrustedNetworks;
+  readonly #admission: Admission;
   #state: "new" | "running" | "stopping" = "new";
 
   constructor(options: ListenerOptions) {
     const { hostname, store, clock, random, onEvent, certificate } = options;
     this.#options = options;
     this.#limits = options;
-    this.#trusted = trustedIn(options);
+    const { authenticator, authWithoutTls = "never" } = options;
+    this.#admission = new Admission({ clock, authenticator, authWithoutTls }, options);
     this.#sessionOptions = {
       hostname,
       tls: certificate === undefined ? "not-offered" : "offered",
@@ -90,8 +94,8 @@ class SubmissionListener implements Listener {
       clock,
       newId: messageIds(clock, random),
       limits: () => this.#limits,
-      mayRelay: (address) => this.#trusted.contains(address),
-      refusal: () => this.#refusal(),
+      admission: this.#admission,
+      refusal: (address) => this.#refusal(address),
       stopping: () => this.#state === "stopping",
       onEvent,
       onClosed: (session) => this.#closed(session),
@@ -140,7 +144,7 @@ class SubmissionListener implements Listener {
   }
 
   limit(limits: SubmissionLimits): void {
-    this.#trusted = trustedIn(limits);
+    this.#admission.limit(limits);
     this.#limits = limits;
     for (const { options } of this.#servers) {
       options.size = limits.maxMessageBytes;
@@ -161,8 +165,12 @@ class SubmissionListener implements Listener {
       maxMessageBytes: this.#limits.maxMessageBytes,
       maxConnections: this.#limits.maxConnections,
       handshakeMilliseconds: this.#sessionOptions.handshakeMilliseconds,
-      begin: (owner, socket, socketOptions) => this.#begin(owner, socket, socketOptions),
+      authentication: this.#admission.authenticator === undefined ? "none" : "offered",
+      isLoadBalancer: (address) => this.#admission.isLoadBalancer(address),
+      proxyHeaderMilliseconds: this.#options.proxyHeaderMilliseconds ?? PROXY_HEADER_MILLISECONDS,
+      begin: (owner, socket, peer) => this.#begin(owner, socket, peer),
       onHandshakeFailure: (client, text) => onEvent({ kind: "rejected", rejection: handshakeFailure(text), client }),
+      onProxyFailure: (client, text) => onEvent({ kind: "rejected", rejection: proxyHeaderFailure(text), client }),
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -175,9 +183,10 @@ class SubmissionListener implements Listener {
     this.#servers.push(server);
   }
 
-  #begin(server: SubmissionServer, socket: Socket | TLSSocket, socketOptions: object): void {
-    const session = new SubmissionSession(server, socket, socketOptions, this.#sessionOptions);
+  #begin(server: SubmissionServer, socket: Socket | TLSSocket, peer: PeerOptions): void {
+    const session = new SubmissionSession(server, socket, peer, this.#sessionOptions);
     this.#sessions.add(session);
+    this.#admission.opened(session.remoteAddress);
     server.connections.add(session);
     this.#report("opened");
     // A client that breaks off in a transaction; the transaction is dropped with it.
@@ -186,17 +195,19 @@ class SubmissionListener implements Listener {
   }
 
   #closed(session: SubmissionSession): void {
-    if (this.#sessions.delete(session)) this.#report("closed");
+    if (!this.#sessions.delete(session)) return;
+    this.#admission.closed(session.remoteAddress);
+    this.#report("closed");
   }
 
   #report(change: "opened" | "closed"): void {
     this.#options.onEvent({ kind: "connection", change, open: this.#sessions.size });
   }
 
-  #refusal(): Rejection | undefined {
+  #refusal(address: string): Rejection | undefined {
     if (this.#state === "stopping")
       return { reason: "shutdown", code: 421, status: "4.3.2", text: "shutting down, try again later" };
-    if (this.#sessions.size <= this.#limits.maxConnections) return undefined;
+    if (this.#sessions.size <= this.#limits.maxConnections) return this.#admission.connectionRefusal(address);
     return { reason: "too-many-connections", code: 421, status: "4.7.0", text: "too many connections, try again later" };
   }
 }

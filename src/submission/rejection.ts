@@ -19,6 +19,12 @@ export const REJECTION_REASONS = [
   "shutdown",
   "tls-handshake",
   "tls-required",
+  "auth-required",
+  "auth-failed",
+  "auth-throttled",
+  "sender-denied",
+  "rate-limited",
+  "proxy-header",
   "protocol",
 ] as const;
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
@@ -29,6 +35,11 @@ export type Rejection = { reason: RejectionReason; code: number; status: Enhance
 /** A client did not get through the handshake, and cannot be told; RFC 3463 §3.8, X.7.5: cryptographic failure. */
 export function handshakeFailure(text: string): Rejection {
   return { reason: "tls-handshake", code: 421, status: "4.7.5", text };
+}
+
+/** A load balancer did not say whom it connects for; the connection is closed without a word, which would be the client's. */
+export function proxyHeaderFailure(text: string): Rejection {
+  return { reason: "proxy-header", code: 421, status: "4.7.0", text };
 }
 
 /** What the client is told when its message could not be stored; the details are for the log, not for strangers. */

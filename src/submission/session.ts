@@ -1,4 +1,3 @@
-import { isIPv4 } from "node:net";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { SMTPServer } from "smtp-server";
@@ -6,45 +5,40 @@ import type { Clock } from "../clock.ts";
 import type { MessageId } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
 import { parseAddressCommand } from "./addressCommand.ts";
+import { AuthenticatedSession, type AuthenticationOptions, type PeerOptions } from "./authenticatedSession.ts";
 import { MailDataParser } from "./mailDataParser.ts";
 import { MessageIntake } from "./messageIntake.ts";
-import { handshakeFailure, type Rejection } from "./rejection.ts";
-import type { SubmissionEvent } from "./submissionEvent.ts";
+import { badSequence, type Reply, refused, syntaxError } from "./reply.ts";
+import { SHUTDOWN } from "./sessionChannel.ts";
 import type { Arrival } from "./traceHeaders.ts";
 import { beginTransaction, parseRecipient, type Transaction } from "./transaction.ts";
 
 /**
- * One connection: smtp-server's session with our AUTH, MAIL, RCPT and DATA, because its own parse addresses loosely, and give every refusal the
+ * One connection: smtp-server's session with our MAIL, RCPT and DATA, because its own parse addresses loosely, and give every refusal the
  * enhanced code of its table.
  */
-export type SessionOptions = ChannelOptions & {
-  /** Whether there is a certificate for STARTTLS, or TLS from the start. */
-  tls: "offered" | "not-offered";
+export type SessionOptions = AuthenticationOptions & {
   /** As they are now. */
   limits: () => { maxMessageBytes: number; maxRecipients: number };
   store: Store;
   clock: Clock;
   newId: () => MessageId;
-  admission: Admission;
-  stopping: () => boolean;
   /** The connection is gone; may be called more than once. */
   onClosed: (session: SubmissionSession) => void;
 };
 
-export class SubmissionSession extends SessionChannel {
+export class SubmissionSession extends AuthenticatedSession {
   readonly #options: SessionOptions;
-  readonly #origin: Origin;
   #transaction: Transaction | undefined;
   #intake: MessageIntake | undefined;
-  #user: User | undefined;
-  /** EHLO is being answered: what is not to be announced is not supported then. */
-  #announcing = false;
-  #failedAuthentications = 0;
 
-  constructor(server: SMTPServer, socket: Socket | TLSSocket, { origin, ...socketOptions }: PeerOptions, options: SessionOptions) {
-    super(server, socket, socketOptions, options);
+  constructor(server: SMTPServer, socket: Socket | TLSSocket, peer: PeerOptions, options: SessionOptions) {
+    super(server, socket, peer, options);
     this.#options = options;
-    this.#origin = origin;
+  }
+
+  protected override inTransaction(): boolean {
+    return this.#transaction !== undefined;
   }
 
   /** Between two transactions a session that is to end ends at once; one in a transaction ends behind it. */
@@ -71,7 +65,7 @@ export class SubmissionSession extends SessionChannel {
   }
 
   override handler_MAIL(command: Buffer, callback: () => void): void {
-    this.#reply(this.#mail(command));
+    this.reply(this.#mail(command));
     callback();
   }
 
@@ -80,27 +74,39 @@ export class SubmissionSession extends SessionChannel {
     if (this.#transaction !== undefined) return badSequence("MAIL was given already");
     const parsed = parseAddressCommand("MAIL", command);
     if (parsed.kind === "error") return syntaxError(parsed.reason);
-    const requireTls = this.secure ? "in-tls" : this.#options.tls;
-    const begun = beginTransaction(parsed, { maxMessageBytes: this.#options.limits().maxMessageBytes, requireTls });
+    const { limits, admission, tls } = this.#options;
+    const begun = beginTransaction(parsed, {
+      maxMessageBytes: limits().maxMessageBytes,
+      requireTls: this.secure ? "in-tls" : tls,
+      auth: admission.authenticator === undefined ? "not-offered" : "offered",
+    });
     if (begun.kind === "rejected") return begun;
-    this.#transaction = begun.transaction;
+    const client = this.client();
+    const permission = admission.mayRelay(client);
+    // Who could log in is told so before anything else; who could not is told at RCPT, which names what is refused.
+    if (permission.kind === "denied" && permission.rejection.reason === "auth-required") return refused(permission.rejection);
+    const { transaction } = begun;
+    const refusal =
+      admission.senderRefusal(client, transaction.sender) ??
+      (permission.kind === "allowed" ? admission.rateRefusal("messages", client) : undefined);
+    if (refusal !== undefined) return refused(refusal);
+    this.#transaction = { ...transaction, sender: admission.rewritten(transaction.sender) };
     return { kind: "positive", code: 250, text: "2.1.0 sender ok" };
   }
 
   override handler_RCPT(command: Buffer, callback: () => void): void {
-    this.#reply(this.#rcpt(command));
+    this.reply(this.#rcpt(command));
     callback();
   }
 
   #rcpt(command: Buffer): Reply {
     const transaction = this.#transaction;
     if (transaction === undefined) return badSequence("MAIL comes first");
-    const { hostname, limits, mayRelay } = this.#options;
+    const { hostname, limits, admission } = this.#options;
     const { maxRecipients } = limits();
-    if (!mayRelay(this.remoteAddress)) {
-      const text = `relaying denied: ${this.remoteAddress} is not in submission.trustedNetworks`;
-      return refused({ reason: "relay-denied", code: 550, status: "5.7.1", text });
-    }
+    const client = this.client();
+    const permission = admission.mayRelay(client);
+    if (permission.kind === "denied") return refused(permission.rejection);
     const parsed = parseAddressCommand("RCPT", command);
     if (parsed.kind === "error") return syntaxError(parsed.reason);
     const addressed = parseRecipient(parsed, transaction, hostname);
@@ -110,12 +116,14 @@ export class SubmissionSession extends SessionChannel {
       const text = `no more than ${maxRecipients} recipients in one message`;
       return refused({ reason: "too-many-recipients", code: 452, status: "4.5.3", text });
     }
+    const refusal = admission.rateRefusal("recipients", client);
+    if (refusal !== undefined) return refused(refusal);
     recipients.set(addressed.mailbox, addressed.recipient);
     return { kind: "positive", code: 250, text: "2.1.5 recipient ok" };
   }
 
   override handler_DATA(_command: Buffer, callback: () => void): void {
-    this.#reply(this.#data());
+    this.reply(this.#data());
     callback();
   }
 
@@ -137,18 +145,13 @@ export class SubmissionSession extends SessionChannel {
     return { kind: "positive", code: 354, text: "end data with <CR><LF>.<CR><LF>" };
   }
 
-  #reply(reply: Reply): void {
-    if (reply.kind === "rejected") this.refuse(reply.rejection);
-    else this.say(reply.code, reply.text, false);
-  }
-
   #arrival({ smtpUtf8 }: Transaction): Arrival {
     return {
       helo: String(this.hostNameAppearsAs),
       address: this.remoteAddress,
       protocol: this.openingCommand === "EHLO" ? "ESMTP" : "SMTP",
       secure: this.secure,
-      authenticated: Boolean(this.session.user),
+      authenticated: this.client().user !== undefined,
       smtpUtf8,
     };
   }
@@ -186,7 +189,9 @@ export class SubmissionSession extends SessionChannel {
       this.refuse(result.rejection, result.error);
     } else {
       const helo = String(this.hostNameAppearsAs);
-      this.#options.onEvent({ kind: "accepted", envelope: result.envelope, recipients, client, helo });
+      const user = this.client().user?.name;
+      const by = user === undefined ? {} : { user };
+      this.#options.onEvent({ kind: "accepted", envelope: result.envelope, recipients, client, helo, ...by });
       this.say(250, `2.0.0 queued as ${result.envelope.id}`, false);
     }
     this._handlerPending = false;

@@ -1,4 +1,4 @@
-import { constants, randomUUID } from "node:crypto";
+import { constants } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { SMTPServer } from "smtp-server";
@@ -86,14 +86,16 @@ export class SubmissionServer extends SMTPServer {
   }
 
   override _handleProxy(socket: Socket, callback: Parameters<SMTPServer["_handleProxy"]>[1]): void {
+    this.#accepted += 1;
+    const id = `${this.#accepted}`;
     if (!this._expectsProxyHeader(socket)) {
-      super._handleProxy(socket, callback);
+      // The session begins at once, and its number is no secret.
+      callback(null, { id });
       return;
     }
     const { proxyHeaderMilliseconds, onProxyFailure } = this.#own;
     const client = socket.remoteAddress ?? "";
     void readProxyHeader(socket, proxyHeaderMilliseconds).then((header) => {
-      const id = randomUUID();
       if (header.kind === "failed") {
         onProxyFailure(client, header.reason);
         socket.destroy();
@@ -102,12 +104,6 @@ export class SubmissionServer extends SMTPServer {
       else if (header.kind === "unknown") callback(null, peerOptions({ id, origin: "unknown" }));
       else callback(null, peerOptions({ id, origin: "proxied", remoteAddress: header.address, remotePort: header.port }));
     });
-  }
-
-  /** No PROXY header is awaited: the session begins at once, and its number is no secret. */
-  override _handleProxy(_socket: Socket, callback: Parameters<SMTPServer["_handleProxy"]>[1]): void {
-    this.#accepted += 1;
-    callback(null, { id: `${this.#accepted}` });
   }
 
   /** The handshake of implicit TLS: bounded in time as a whole. The base class bounds only the silence within it. */

@@ -1,7 +1,7 @@
 import { destinationOf, parseMailbox } from "../smtp/mailbox.ts";
 import type { RecipientRequest } from "../spool/message.ts";
 import type { AddressCommand } from "./addressCommand.ts";
-import { parseEnvelopeId, parseNotify, parseOriginalRecipient, parseReturn } from "./dsnParameters.ts";
+import { isSubmitterIdentity, parseEnvelopeId, parseNotify, parseOriginalRecipient, parseReturn } from "./dsnParameters.ts";
 import type { Rejection } from "./rejection.ts";
 
 /** One mail transaction (RFC 5321 §3.3) from MAIL to the end of its data: the envelope as it is being built. */
@@ -39,6 +39,7 @@ function unknownParameter(command: AddressCommand, known: ReadonlySet<string>) {
 }
 
 const MAIL_PARAMETERS: ReadonlySet<string> = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "REQUIRETLS"]);
+const MAIL_PARAMETERS_WITH_AUTH: ReadonlySet<string> = new Set([...MAIL_PARAMETERS, "AUTH"]);
 const RCPT_PARAMETERS: ReadonlySet<string> = new Set(["NOTIFY", "ORCPT"]);
 
 function checkSize(size: string | undefined, maxMessageBytes: number) {
@@ -63,8 +64,17 @@ function checkUtf8(path: string, smtpUtf8: boolean) {
   return rejected("utf8-address", 553, "5.6.7", "a non-ASCII address needs the SMTPUTF8 parameter of MAIL");
 }
 
-/** What the session allows. `requireTls`: whether it is in TLS, and if not, whether it could be. */
-export type SessionTerms = { maxMessageBytes: number; requireTls: "in-tls" | "offered" | "not-offered" };
+/** What the session allows. `requireTls`: whether it is in TLS, and if not, whether it could be. `auth`: whether there is AUTH at all. */
+export type SessionTerms = {
+  maxMessageBytes: number;
+  requireTls: "in-tls" | "offered" | "not-offered";
+  auth: "offered" | "not-offered";
+};
+
+/** RFC 4954 §5: parsed and discarded, as one does who trusts no client's word about who submitted the message. */
+function checkSubmitter(value: string | undefined) {
+  return value === undefined || isSubmitterIdentity(value) ? undefined : badParameter("AUTH must be a mailbox or <> in xtext");
+}
 
 /** RFC 8689 §2: the parameter takes no value, and only inside TLS it is announced, and allowed. */
 function checkRequireTls(value: string | undefined, terms: SessionTerms) {
@@ -89,7 +99,8 @@ export function beginTransaction(command: AddressCommand, terms: SessionTerms): 
   const smtpUtf8 = parameters.get("SMTPUTF8");
   if (smtpUtf8 !== undefined && smtpUtf8 !== "") return badParameter("SMTPUTF8 takes no value");
   const refusal =
-    unknownParameter(command, MAIL_PARAMETERS) ??
+    unknownParameter(command, terms.auth === "offered" ? MAIL_PARAMETERS_WITH_AUTH : MAIL_PARAMETERS) ??
+    checkSubmitter(parameters.get("AUTH")) ??
     checkRequireTls(parameters.get("REQUIRETLS"), terms) ??
     checkSize(parameters.get("SIZE"), terms.maxMessageBytes) ??
     checkBody(parameters.get("BODY")) ??
