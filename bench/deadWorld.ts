@@ -14,6 +14,8 @@ export type DeadWorld = {
   port: number;
   domain: (index: number) => string;
   questions: () => number;
+  /** Whether questions are answered from now on. */
+  answer: (state: "yes" | "no") => void;
   stop: () => Promise<void>;
 };
 
@@ -49,10 +51,11 @@ export async function startDeadWorld(block: { address: (n: number) => string }):
     servers.push(server);
   }
   let questions = 0;
+  let answering: "yes" | "no" = "yes";
   const names = createSocket("udp4");
   names.on("message", (query, { address, port: from }) => {
     questions += 1;
-    names.send(answerTo(query, block), from, address);
+    if (answering === "yes") names.send(answerTo(query, block), from, address);
   });
   names.bind(0, block.address(NAME_SERVER));
   await once(names, "listening");
@@ -61,6 +64,9 @@ export async function startDeadWorld(block: { address: (n: number) => string }):
     port,
     domain: (index) => `d${index}.dead.test`,
     questions: () => questions,
+    answer: (state) => {
+      answering = state;
+    },
     stop: async () => {
       names.close();
       for (const socket of open) socket.destroy();

@@ -11,11 +11,13 @@ import { benchHostile } from "./hostile.ts";
 import { benchKills } from "./kills.ts";
 import { machineLines } from "./machine.ts";
 import { benchMillion } from "./million.ts";
+import { benchSoak } from "./soak.ts";
 
 /**
  * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`, `npm run bench -- dnssec [--rounds N --domains N]`,
  * `npm run bench -- hostile [--lookups N]`,
- * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`: as root (Postfix, ports below 1024), with the Debian packages of
+ * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`,
+ * `npm run bench -- soak [--minutes N]`: as root (Postfix, ports below 1024), with the Debian packages of
  * the tests. What it starts ends with it, whatever ends it; it uses loopback addresses only.
  */
 const { values, positionals } = parseArgs({
@@ -27,6 +29,7 @@ const { values, positionals } = parseArgs({
     messages: { type: "string", default: "5000" },
     bytes: { type: "string", default: "4096" },
     only: { type: "string" },
+    minutes: { type: "string", default: "120" },
     kills: { type: "string", default: "2000" },
     seed: { type: "string", default: String(process.pid) },
     queued: { type: "string", default: "1000000" },
@@ -57,11 +60,15 @@ async function million(place: Place): Promise<void> {
   print(await benchMillion({ queued: Number(values.queued), destinations: DEAD_DESTINATIONS, messages, rounds }, place));
 }
 
+async function soak(place: Place): Promise<void> {
+  print(await benchSoak(Number(values.minutes), place));
+}
+
 async function hostile(place: Place): Promise<void> {
   print(await benchHostile(Number(values.lookups), place));
 }
 
-const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec, hostile, kills, million };
+const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec, hostile, kills, million, soak };
 
 async function plain(place: Place): Promise<void> {
   for (const clients of CLIENTS) {
