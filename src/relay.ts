@@ -3,7 +3,6 @@ import { createAdmin } from "./admin/server.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
 import { stateDirectoryOf } from "./config/stateDirectory.ts";
-import { type DomainName, name } from "./dns/name.ts";
 import type { Log } from "./log.ts";
 import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments } from "./metrics/instruments.ts";
@@ -12,9 +11,10 @@ import { closeInTurn } from "./relay/closing.ts";
 import { createEngine, engineSettings } from "./relay/delivery.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
 import { observe } from "./relay/observation.ts";
+import { resolverSettings } from "./relay/resolverSettings.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
 import { openSpool } from "./relay/spool.ts";
-import { openSubmission } from "./relay/submission.ts";
+import { openSubmission, type Submission } from "./relay/submission.ts";
 import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
 import { type MtaSts, openMtaSts } from "./reporting/openMtaSts.ts";
 import { stsEvent } from "./reporting/stsEvent.ts";
@@ -23,7 +23,6 @@ import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
 import type { Store } from "./spool/store.ts";
-import type { Listener } from "./submission/listener.ts";
 
 export type RelayOptions = {
   config: Config;
@@ -73,7 +72,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const admin = await createAdmin({
       listen: parts.config.admin.listen,
       metrics: createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver })),
-      checks: () => checksOf(store, listener, resolver),
+      checks: () => checksOf(store, submission, resolver),
     });
     opened.push(() => admin.close());
     resolver.start();
@@ -101,16 +100,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 }
 
 function openRelayResolver({ config, clock, random, log, instruments }: Parts): Promise<OpenResolver> {
-  const { resolver, delivery } = config;
   return openResolver(
-    {
-      ...resolver,
-      insecureZones: resolver.insecureZones.map((zone) => name(zone)),
-      forwardZones: resolver.forwardZones.map((entry) => ({ ...entry, zone: name(entry.zone) })),
-      probe: { good: nameOf(resolver.probe.good), bad: nameOf(resolver.probe.bad) },
-      allowLoopback: delivery.allowLoopback,
-      stateDirectory: stateDirectoryOf(config),
-    },
+    resolverSettings(config),
     {
       clock,
       random,
@@ -157,7 +148,7 @@ function reportTlsReport(event: ReportEvent, { log, instruments }: Parts): void 
 }
 
 /** What /readyz says: the spool and the listeners decide; DNSSEC only degrades, since mail can wait for it. */
-async function checksOf(store: Store, listener: Listener, resolver: OpenResolver): Promise<readonly Check[]> {
+async function checksOf(store: Store, { listener, fileChecks }: Submission, resolver: OpenResolver): Promise<readonly Check[]> {
   const health = await store.health();
   const spool: Check =
     health.kind === "writable"
@@ -168,15 +159,11 @@ async function checksOf(store: Store, listener: Listener, resolver: OpenResolver
     addresses.length > 0
       ? { name: "submission", status: "ok", text: `accepting mail on ${addresses.join(", ")}` }
       : { name: "submission", status: "failed", text: "no address accepts mail: the relay is starting or stopping" };
-  return [spool, submission, dnssecCheck(resolver.validation())];
+  return [spool, submission, ...fileChecks(), dnssecCheck(resolver.validation())];
 }
 
 function dnssecCheck(state: ValidationState): Check {
   if (state.kind === "validating") return { name: "dnssec", status: "ok", text: `validating; ${state.source}: ${state.reason}` };
   const consequence = "mail to destinations that cannot be validated waits in the queue; none is sent unprotected";
   return { name: "dnssec", status: "degraded", text: `not validating; ${state.source}: ${state.reason}; ${consequence}` };
-}
-
-function nameOf(text: string | undefined): DomainName | undefined {
-  return text === undefined ? undefined : name(text);
 }

@@ -15,6 +15,7 @@ export function inconsistencies(config: Config, readFile: ReadFile): readonly In
     ...connectionLimits(config),
     ...listeners(config),
     ...submissionTls(config),
+    ...submissionAuth(config),
     ...upstreams(config),
     ...nsec3Iterations(config),
     ...dkim(config),
@@ -70,6 +71,13 @@ function submissionTls({ submission: { tls } }: Config): Inconsistency[] {
   return [{ keys: ["submission.tls.listen"], message: `is set, and TLS needs ${wanted}` }];
 }
 
+/** RFC 4954 §9: no plaintext password where it could be overheard. */
+function submissionAuth({ submission: { usersFile, authWithoutTls, tls } }: Config): Inconsistency[] {
+  if (usersFile === undefined || tls.certificateFile !== undefined || authWithoutTls === "loopback") return [];
+  const message = "is set, and AUTH needs TLS (submission.tls.certificateFile), or submission.authWithoutTls: loopback";
+  return [{ keys: ["submission.usersFile", "submission.tls.certificateFile"], message }];
+}
+
 function upstreams({ resolver }: Config): Inconsistency[] {
   if (resolver.mode !== "forward" || resolver.upstreams.length > 0) return [];
   return [{ keys: ["resolver.upstreams", "resolver.mode"], message: "is empty, so resolver.mode forward has nobody to ask" }];
@@ -117,6 +125,7 @@ function namedFiles(
     { key: "dkim.keyFile", path: keyFile },
     { key: "submission.tls.certificateFile", path: submission.tls.certificateFile },
     { key: "submission.tls.keyFile", path: submission.tls.keyFile },
+    { key: "submission.usersFile", path: submission.usersFile },
     ...delivery.routes.map(({ auth }) => ({ key: "delivery.routes", path: auth?.passwordFile })),
   ];
   return named.flatMap(({ key, path }): Inconsistency[] => {

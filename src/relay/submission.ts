@@ -1,3 +1,4 @@
+import type { Check } from "../admin/health.ts";
 import { endpointText, networkText } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import type { WatchedFile } from "../metrics/labels.ts";
@@ -7,6 +8,8 @@ import { createListener, type Listener, type SubmissionLimits } from "../submiss
 import { type CertificateFiles, readCertificate } from "../submission/serverCertificate.ts";
 import type { SubmissionEvent } from "../submission/submissionEvent.ts";
 import { type Parts, reportTrouble } from "./parts.ts";
+import { openUsers } from "./submissionUsers.ts";
+import { submissionWarnings } from "./submissionWarnings.ts";
 
 /** Submission as the configuration wants it, its events as log lines and metrics, and what of it changes without a restart. */
 export type Submission = {
@@ -15,6 +18,8 @@ export type Submission = {
   reload(config: Config): Promise<{ kind: "reloaded" } | { kind: "refused"; key: string; reason: string }>;
   /** Files that can't be read now; what was read before is in use. */
   unreadableFiles(): readonly WatchedFile[];
+  /** For /readyz: one for each of these files. */
+  fileChecks(): readonly Check[];
   stop(deadlineMilliseconds: number): Promise<void>;
 };
 
@@ -27,8 +32,11 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
   const files = certificateFiles(config);
   const reading = files === undefined ? undefined : await readCertificate(files);
   if (reading?.kind === "unusable") throw new Error(`${CERTIFICATE_KEY}: ${reading.reason}`);
+  const users = await openUsers(parts);
   const listener = createListener({
     ...limitsOf(config),
+    ...(users === undefined ? {} : { authenticator: users.authenticator }),
+    authWithoutTls: config.submission.authWithoutTls,
     listen: listen.map(endpointText),
     implicitTlsListen: tls.listen.map(endpointText),
     ...(reading === undefined ? {} : { certificate: reading.certificate }),
@@ -56,6 +64,11 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
           },
           onTrouble: (reason) => tell(`the certificate in use stays, since the one in its files cannot be used: ${reason}`),
         });
+  const troubles = (): readonly FileTrouble[] => [
+    ...(watch?.trouble === undefined ? [] : [{ file: "certificate" as const, reason: watch.trouble }]),
+    ...(users?.directory.trouble === undefined ? [] : [{ file: "users" as const, reason: users.directory.trouble }]),
+  ];
+  for (const { key, reason } of submissionWarnings(config)) log.event({ event: "config", key, state: "notice", reason });
   return {
     listener,
     reload: async (changed) => {
@@ -65,12 +78,15 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
         if (found.kind === "unusable") return { kind: "refused", key: CERTIFICATE_KEY, reason: found.reason };
         await watch.check(named);
       }
+      await users?.directory.check();
       listener.limit(limitsOf(changed));
       return { kind: "reloaded" };
     },
-    unreadableFiles: () => (watch?.trouble === undefined ? [] : ["certificate"]),
+    unreadableFiles: () => troubles().map(({ file }) => file),
+    fileChecks: () => troubles().map(fileCheck),
     stop: (deadlineMilliseconds) => {
       watch?.stop();
+      users?.directory.stop();
       return listener.stop(deadlineMilliseconds);
     },
   };
@@ -82,8 +98,20 @@ function certificateFiles({ submission: { tls } }: Config): CertificateFiles | u
 }
 
 function limitsOf({ submission }: Config): SubmissionLimits {
-  const { maxMessageBytes, maxRecipients, maxConnections } = submission;
-  return { trustedNetworks: submission.trustedNetworks.map(networkText), maxMessageBytes, maxRecipients, maxConnections };
+  const { maxMessageBytes, maxRecipients, maxConnections, maxConnectionsPerClient, senderRewrites, rate } = submission;
+  return {
+    trustedNetworks: submission.trustedNetworks.map(networkText),
+    proxyProtocolNetworks: submission.proxyProtocolNetworks.map(networkText),
+    ...{ maxMessageBytes, maxRecipients, maxConnections, maxConnectionsPerClient, senderRewrites },
+    ...rate,
+  };
+}
+
+type FileTrouble = { file: WatchedFile; reason: string };
+
+function fileCheck({ file, reason }: FileTrouble): Check {
+  const text = `the file cannot be used now, and what was read before stays in use; mend it, it is read again by itself: ${reason}`;
+  return { name: `file of ${file}`, status: "degraded", text };
 }
 
 function reportSubmission(event: SubmissionEvent, { log, instruments }: Parts): void {
