@@ -5,7 +5,7 @@ import type { WatchedFile } from "../metrics/labels.ts";
 import type { Store } from "../spool/store.ts";
 import { CertificateWatch } from "../submission/certificateWatch.ts";
 import { createListener, type Listener, type SubmissionLimits } from "../submission/listener.ts";
-import { type CertificateFiles, readCertificate } from "../submission/serverCertificate.ts";
+import { type CertificateFiles, readCertificate, type ServerCertificate } from "../submission/serverCertificate.ts";
 import type { SubmissionEvent } from "../submission/submissionEvent.ts";
 import { type Parts, reportTrouble } from "./parts.ts";
 import { openUsers } from "./submissionUsers.ts";
@@ -46,24 +46,8 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
     random,
     onEvent: (event) => reportSubmission(event, parts),
   });
-  const tell = (reason: string): void => log.event({ event: "config", key: CERTIFICATE_KEY, reason });
   const watch =
-    files === undefined || reading === undefined
-      ? undefined
-      : new CertificateWatch({
-          files,
-          current: reading.certificate,
-          onRenewed: (certificate) => {
-            listener.present(certificate);
-            log.event({
-              event: "config",
-              key: CERTIFICATE_KEY,
-              state: "reloaded",
-              reason: "the certificate of submission is renewed",
-            });
-          },
-          onTrouble: (reason) => tell(`the certificate in use stays, since the one in its files cannot be used: ${reason}`),
-        });
+    files === undefined || reading === undefined ? undefined : watchCertificate(parts, files, reading.certificate, listener);
   const troubles = (): readonly FileTrouble[] => [
     ...(watch?.trouble === undefined ? [] : [{ file: "certificate" as const, reason: watch.trouble }]),
     ...(users?.directory.trouble === undefined ? [] : [{ file: "users" as const, reason: users.directory.trouble }]),
@@ -90,6 +74,29 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
       return listener.stop(deadlineMilliseconds);
     },
   };
+}
+
+function watchCertificate(
+  { log }: Parts,
+  files: CertificateFiles,
+  current: ServerCertificate,
+  listener: Listener,
+): CertificateWatch {
+  const key = CERTIFICATE_KEY;
+  return new CertificateWatch({
+    files,
+    current,
+    onRenewed: (certificate) => {
+      listener.present(certificate);
+      log.event({ event: "config", key, state: "reloaded", reason: "the certificate of submission is renewed" });
+    },
+    onTrouble: (reason) =>
+      log.event({
+        event: "config",
+        key,
+        reason: `the certificate in use stays, since the one in its files cannot be used: ${reason}`,
+      }),
+  });
 }
 
 function certificateFiles({ submission: { tls } }: Config): CertificateFiles | undefined {
