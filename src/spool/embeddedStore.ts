@@ -15,6 +15,7 @@ import { SpoolWriter, writeWhole } from "./messageWriter.ts";
 import type { OperationQueue } from "./operationQueue.ts";
 import type { AdministeredStore, QueueAdmin } from "./queueAdmin.ts";
 import { messageRow, settlement, workOf } from "./queueRows.ts";
+import { SenderTurns } from "./senderTurns.ts";
 import { type ClaimRequest, type MessageWriter, type QueueCounts, StoreError } from "./store.ts";
 import { repairAdvice, storeError } from "./storeFailure.ts";
 import type { Answer, ClaimedWork, MessageRow } from "./storeOperation.ts";
@@ -43,6 +44,7 @@ export class EmbeddedStore implements AdministeredStore {
   readonly #bodies: BodyFiles;
   readonly #newName: () => MessageId;
   readonly #due = new DueIndex();
+  readonly #turns = new SenderTurns();
   readonly queueAdmin: QueueAdmin;
   readonly #claims = new WeakMap<Work, ClaimedWork>();
   readonly #listeners: ((destinations?: readonly string[]) => void)[] = [];
@@ -83,7 +85,7 @@ export class EmbeddedStore implements AdministeredStore {
       newName: this.#newName,
       inlineBytes: this.#settings.inlineBytes,
       requireSpace: () => this.#requireSpace(),
-      store: (envelope, recipients, content) => this.#insert(messageRow(envelope, recipients, content)),
+      store: (envelope, recipients, content) => this.#insert(messageRow(envelope, recipients, content, this.#turns)),
     });
   }
 
@@ -272,7 +274,7 @@ export class EmbeddedStore implements AdministeredStore {
 
   async #rowOf({ envelope, recipients }: NewMessage, content: Buffer): Promise<MessageRow> {
     const stored = await writeWhole(this.#bodies, this.#newName(), content, this.#settings.inlineBytes);
-    return messageRow({ ...envelope, size: stored.size }, recipients, stored);
+    return messageRow({ ...envelope, size: stored.size }, recipients, stored, this.#turns);
   }
 
   /** Best effort: a file without a row is swept at the next start. */

@@ -1,20 +1,24 @@
 import type { Envelope, NewMessage, QueuedRecipient, RecipientRequest, Settled, Work } from "./message.ts";
 import type { StoredContent } from "./messageWriter.ts";
+import type { SenderTurns } from "./senderTurns.ts";
 import type { AttemptRow, ClaimedWork, MessageRow, WaitingRecipient } from "./storeOperation.ts";
 
 /** Between the messages and works that others see and the rows that are stored. */
 
-/** A new message: its recipients grouped by destination, all due at the time of acceptance. */
-export function messageRow(envelope: Envelope, recipients: NewMessage["recipients"], content: StoredContent): MessageRow {
-  const due = envelope.acceptedAt;
-  const groups = new Map<string, WaitingRecipient[]>();
+/** A new message: its recipients grouped by destination, each group due at once, in the place that is its sender's turn. */
+export function messageRow(
+  envelope: Envelope,
+  recipients: NewMessage["recipients"],
+  content: StoredContent,
+  turns: SenderTurns,
+): MessageRow {
+  const groups = new Map<string, { due: number; recipients: WaitingRecipient[] }>();
   for (const [index, recipient] of recipients.entries()) {
-    const waiting = waitingRecipient(recipient, index, due);
-    const group = groups.get(recipient.destination);
-    if (group === undefined) groups.set(recipient.destination, [waiting]);
-    else group.push(waiting);
+    const group = groups.get(recipient.destination) ?? { due: turns.place(envelope, recipient), recipients: [] };
+    group.recipients.push(waitingRecipient(recipient, index, group.due));
+    groups.set(recipient.destination, group);
   }
-  const works = [...groups].map(([destination, group]) => ({ destination, due, recipients: group }));
+  const works = [...groups].map(([destination, group]) => ({ destination, ...group }));
   const { checksum } = content;
   return { envelope, works, checksum, ...("file" in content ? { file: content.file } : { content: content.content }) };
 }

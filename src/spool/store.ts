@@ -21,7 +21,8 @@ export interface Store {
   /** Messages made by ourselves (DSNs), content at hand. */
   add(message: NewMessage, content: Buffer): Promise<void>;
   /**
-   * Takes due, unclaimed recipients, oldest due first, at most `limit` works; destinations in `exclude` are passed over.
+   * Takes due, unclaimed recipients, oldest due first, at most `limit` works; destinations in `exclude` are passed over. New mail is due
+   * at once, in the order of senders' turns (senderTurns.ts).
    * Recipients of one message and destination come as one Work.
    */
   claim(request: ClaimRequest): Promise<readonly Work[]>;

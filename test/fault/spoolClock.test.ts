@@ -87,7 +87,10 @@ test("set back while running: retries keep their distance", async () => {
 test("small corrections change nothing", async () => {
   await withSpool(async (directory, clock) => {
     const store = await openSqliteStore({ directory, clock, reserveBytes: 0 });
-    await put(store, "M1", clock.now() + 5000);
+    await put(store, "M1", clock.now());
+    const [work] = await due(store, clock);
+    assert.ok(work !== undefined);
+    await defer(store, work, clock.now() + 5000);
     clock.wall -= 2000;
     assert.deepEqual(await due(store, clock), []);
     assert.equal(await store.nextDueAt(), START + 5000);
