@@ -11,8 +11,8 @@ import { closeInTurn } from "./relay/closing.ts";
 import { createEngine, engineSettings } from "./relay/delivery.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
 import { observe } from "./relay/observation.ts";
-import { resolverSettings } from "./relay/resolverSettings.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
+import { resolverSettings } from "./relay/resolverSettings.ts";
 import { openSpool } from "./relay/spool.ts";
 import { openSubmission, type Submission } from "./relay/submission.ts";
 import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
@@ -100,20 +100,17 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 }
 
 function openRelayResolver({ config, clock, random, log, instruments }: Parts): Promise<OpenResolver> {
-  return openResolver(
-    resolverSettings(config),
-    {
-      clock,
-      random,
-      onVerdict: ({ type, resolution }) => {
-        const label = LOOKUP_TYPE_BY_NUMBER.get(type);
-        if (label !== undefined) instruments.dnssecVerdict(label, resolution.status);
-      },
-      onValidation: (state) => reportValidation(state, log, instruments),
-      onExchange: (transport, milliseconds) => instruments.dnsQuery(transport, milliseconds / 1000),
-      onTrustAnchor: (event) => log.event({ event: "config", key: "resolver.trustAnchorFile", reason: trustAnchorText(event) }),
+  return openResolver(resolverSettings(config), {
+    clock,
+    random,
+    onVerdict: ({ type, resolution }) => {
+      const label = LOOKUP_TYPE_BY_NUMBER.get(type);
+      if (label !== undefined) instruments.dnssecVerdict(label, resolution.status);
     },
-  );
+    onValidation: (state) => reportValidation(state, log, instruments),
+    onExchange: (transport, milliseconds) => instruments.dnsQuery(transport, milliseconds / 1000),
+    onTrustAnchor: (event) => log.event({ event: "config", key: "resolver.trustAnchorFile", reason: trustAnchorText(event) }),
+  });
 }
 
 function reportValidation(state: ValidationState, log: Log, instruments: Instruments): void {

@@ -83,6 +83,8 @@ export type Observation = {
     | { kind: "unroutable"; trouble: Unroutable };
   mx?: LookupObservation;
   hosts: readonly HostObservation[];
+  /** Names of the name servers of the next-hop domain: whose hands its DNS is in. */
+  nameServers: readonly string[];
   /** MTA-STS (RFC 8461) of the next-hop domain, as it is published and as it counts. */
   sts?: { record: StsRecord; inForce: PolicyInForce };
   tlsrpt?: TlsrptRecord;

@@ -11,7 +11,7 @@ import { createRecursor } from "./recursor.ts";
 import { createResolver, type ResolverOptions, type ValidatingResolver, type Verdict } from "./resolver.ts";
 import { IANA_ROOT_SERVERS, parseRootHints, type RootServer } from "./rootHints.ts";
 import { createTransport } from "./socketTransport.ts";
-import { type ResolverMode, SourceSelection } from "./sourceSelection.ts";
+import { choiceText, type ResolverMode, SourceSelection } from "./sourceSelection.ts";
 import type { ExchangeResult, ServerAddress, Transport } from "./transport.ts";
 import { loadTrustAnchors } from "./trustAnchorStore.ts";
 import { ValidationMonitor, type ValidationState } from "./validationMonitor.ts";
@@ -45,6 +45,8 @@ export type OpenResolver = {
   validation: () => ValidationState;
   /** A resolver with the same source and anchors, and a memory of its own, that shows its evidence; `clock` may be another time. */
   observed: (observation: Pick<ResolverOptions, "clock" | "onEvidence">) => ValidatingResolver;
+  /** Where DNS data comes from now, in words. */
+  sourceText: () => string;
   /** Begins to choose a source and to probe validation. */
   start: () => void;
   close: () => void;
@@ -105,6 +107,7 @@ export async function openResolver(
   return {
     resolver: createResolver({ ...validation, cacheEntries: CACHE_ENTRIES, onVerdict }),
     validation: () => monitor.state,
+    sourceText: () => (selection.choice === undefined ? "no source was chosen yet" : choiceText(selection.choice)),
     observed: (observation) => createResolver({ ...validation, ...observation, cacheEntries: OBSERVED_CACHE_ENTRIES }),
     start: () => {
       monitor.start();

@@ -1,0 +1,112 @@
+import type { HostObservation, SessionObservation } from "../diagnosis/observation.ts";
+import { isName, prefixed } from "../dns/name.ts";
+import type { UsableDemand } from "../policy/stsPolicy.ts";
+import type { TlsDemand } from "../policy/tlsPolicy.ts";
+import { extensionsOf } from "../smtp/extensions.ts";
+import { replyText } from "../smtp/reply.ts";
+import type { ConnectionSight } from "./connection.ts";
+import { connectionTo, type DeliveryContext } from "./context.ts";
+import type { HostEvidence } from "./host.ts";
+import { demandOnHost } from "./hostDemand.ts";
+import { type HostConnection, type HostSession, openHostSession } from "./hostSession.ts";
+import type { ObservedLookups } from "./observedLookups.ts";
+import type { Rehearsal } from "./rehearsal.ts";
+import type { Route } from "./route.ts";
+import { identityOf } from "./serverVerification.ts";
+
+/** One host with all its addresses, looked at with what an attempt uses: where an attempt ends at the first success, this goes on. */
+export type Examination = {
+  route: Exclude<Route, { kind: "unroutable" }>;
+  demand: TlsDemand;
+  context: DeliveryContext;
+  lookups: ObservedLookups;
+  rehearsal: Rehearsal;
+  connecting: "yes" | "no";
+};
+
+export async function examineHost(evidence: HostEvidence, the: Examination): Promise<HostObservation> {
+  const { host, dnssec } = evidence;
+  const about = { host, dnssec, lookups: await the.lookups.take() };
+  switch (evidence.kind) {
+    case "unknown":
+      return { ...about, kind: "unknown" };
+    case "absent":
+      return { ...about, kind: "absent", refused: evidence.why.kind === "refused" ? evidence.why.addresses : [] };
+    case "reachable":
+      return { ...about, ...(await examineReachable(evidence, the)) };
+    default:
+      return evidence satisfies never;
+  }
+}
+
+type Reachable = Extract<HostEvidence, { kind: "reachable" }>;
+type ReachableFacts = Omit<Extract<HostObservation, { kind: "reachable" }>, "host" | "dnssec" | "lookups">;
+
+async function examineReachable(evidence: Reachable, the: Examination): Promise<ReachableFacts> {
+  const { route, demand, context, connecting } = the;
+  const { addresses, dane } = evidence;
+  const { tls, sts, found } = await demandOnHost(evidence, route, demand, context);
+  const tlsaName = "base" in dane ? prefixed([`_${route.port}`, "_tcp"], dane.base) : undefined;
+  const policies = { dane, sts: found, nextHop: route.kind === "hosts" ? route.nextHop : undefined };
+  const sessions: SessionObservation[] = [];
+  if (tls.kind !== "refuse" && connecting === "yes") {
+    for (const address of addresses) {
+      const connection = connectionTo(evidence, address, { tls, sts, policies, unmet: "deferred" }, route, context);
+      sessions.push(await examineAddress(connection, route.port, the));
+    }
+  }
+  return {
+    kind: "reachable",
+    addresses,
+    dane,
+    demand: tls,
+    sts,
+    ...(tlsaName === undefined || !isName(tlsaName) ? {} : { tlsaName }),
+    sessions,
+  };
+}
+
+async function examineAddress(connection: HostConnection, port: number, the: Examination): Promise<SessionObservation> {
+  const { context, rehearsal } = the;
+  rehearsal.takeSights();
+  const session = await openHostSession(connection, context.session, "new");
+  const seen = sightsOf(rehearsal.takeSights());
+  const { tls, dane } = session.trace;
+  const chain = seen.handshake?.chain;
+  const identifier = identifierOf(connection);
+  return {
+    address: connection.address,
+    port,
+    tls,
+    dane,
+    ...seen,
+    ...(session.kind === "open" ? {} : { failure: session.failure }),
+    ...(matchOf(session) ?? {}),
+    ...(identifier === undefined || chain === undefined ? {} : { identity: identityOf(identifier, chain, context.session) }),
+  };
+}
+
+function matchOf(session: HostSession): Pick<SessionObservation, "match"> | undefined {
+  const match = session.kind === "open" ? session.matched : session.match;
+  return match === undefined ? undefined : { match };
+}
+
+/** The name that PKIX has to find in the certificate, where anything asks for that. */
+function identifierOf({ tls, sts }: { tls: UsableDemand; sts: HostConnection["sts"] }) {
+  if (tls.kind === "authenticateByPkix") return tls.identifier;
+  return sts.kind === "testing" ? sts.host : undefined;
+}
+
+const MAX_TEXT = 200;
+
+function sightsOf(sights: readonly ConnectionSight[]): Pick<SessionObservation, "greeting" | "ehlo" | "handshake"> {
+  const seen: Pick<SessionObservation, "greeting" | "ehlo" | "handshake"> = {};
+  for (const sight of sights) {
+    if (sight.kind === "handshake") {
+      const { protocol, cipher, group, chain } = sight;
+      seen.handshake ??= { protocol, cipher, chain, ...(group === undefined ? {} : { group }) };
+    } else if (sight.phase === "greeting") seen.greeting ??= replyText(sight.reply, MAX_TEXT);
+    else if (sight.reply.code === 250 && seen.ehlo === undefined) seen.ehlo = [...extensionsOf(sight.reply).keys()];
+  }
+  return seen;
+}

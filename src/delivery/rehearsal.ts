@@ -1,0 +1,73 @@
+import type { RecipientResult } from "../smtp/transaction.ts";
+import { type ConnectionRequest, type ConnectionResult, type ConnectionSight, openConnection } from "./connection.ts";
+import type { SessionContext } from "./hostSession.ts";
+import type { SmtpSession, Transaction } from "./smtpSession.ts";
+
+/**
+ * Deliveries without mail: connections are opened and verified as always, and ended with QUIT where MAIL would follow. Whoever goes on with
+ * such a session is told that everything was accepted. Each connection is made once, however often it is asked for.
+ */
+export class Rehearsal {
+  readonly #connecting: "yes" | "no";
+  readonly #made = new Map<string, Promise<ConnectionResult>>();
+  #sights: ConnectionSight[] = [];
+
+  constructor(connecting: "yes" | "no") {
+    this.#connecting = connecting;
+  }
+
+  readonly connect: SessionContext["connect"] = async (key, request) => {
+    const before = this.#made.get(key);
+    const made = before ?? this.#open(request);
+    this.#made.set(key, made);
+    const result = await made;
+    // The verdict on the certificates is part of the attempt, not of the connection.
+    const chain = chainOf(result);
+    if (before !== undefined && request.tls.need === "authenticate" && chain !== undefined) request.tls.verify(chain);
+    return result;
+  };
+
+  /** What servers showed since this was asked last. */
+  takeSights(): readonly ConnectionSight[] {
+    const sights = this.#sights;
+    this.#sights = [];
+    return sights;
+  }
+
+  async #open(request: ConnectionRequest): Promise<ConnectionResult> {
+    if (this.#connecting === "no") {
+      return { kind: "failed", failure: { stage: "connect", text: "no connection was made (--no-connect)" } };
+    }
+    // Credentials are for mail. The channel is held to what they demand all the same.
+    const { auth: _never, ...withoutCredentials } = request;
+    const result = await openConnection({ ...withoutCredentials, onSight: (sight) => this.#sights.push(sight) });
+    if (result.kind === "failed") return result;
+    await result.session.quit();
+    return { kind: "ready", session: rehearsed(result.session) };
+  }
+}
+
+function chainOf(result: ConnectionResult): readonly Buffer[] | undefined {
+  if (result.kind === "failed") return result.failure.chain;
+  const { security } = result.session;
+  return security.kind === "tls" ? security.chain : undefined;
+}
+
+const ACCEPTED: RecipientResult = {
+  kind: "accepted",
+  reply: { code: 250, enhanced: "2.0.0", lines: ["nothing was sent"] },
+  dsnRelayed: "no",
+};
+
+/** What is left of a session that has ended: what it was like. */
+function rehearsed({ security, extensions, ends }: SmtpSession): SmtpSession {
+  return {
+    security,
+    extensions,
+    ...(ends === undefined ? {} : { ends }),
+    state: "idle",
+    transact: ({ recipients }: Transaction) => Promise.resolve(recipients.map(() => ACCEPTED)),
+    quit: () => Promise.resolve(),
+    destroy: () => undefined,
+  };
+}

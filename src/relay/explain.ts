@@ -1,0 +1,58 @@
+import type { Clock, Random } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import { type ExplainParts, explain, type TargetError } from "../delivery/explain.ts";
+import { EvidenceLog } from "../diagnosis/evidenceLog.ts";
+import type { Explanation } from "../diagnosis/explanation.ts";
+import type { HistoryOf } from "../diagnosis/hostFinding.ts";
+import { algorithmTable } from "../dnssec/algorithm.ts";
+import type { MtaSts } from "../reporting/openMtaSts.ts";
+import type { OpenResolver } from "../resolver/openResolver.ts";
+import { engineSettings } from "./delivery.ts";
+
+export type ExplainOptions = {
+  /** Milliseconds since the epoch: signatures, certificates and exceptions are judged as of then; default: now. */
+  at?: number;
+  /** no: only DNS and policies are looked at. */
+  connecting?: "yes" | "no";
+  /** Certificates that were seen at a host before. */
+  historyOf?: HistoryOf;
+};
+
+/** Never rejects for what DNS or a host does; `error` is a target that is none. */
+export type Explain = (target: string, options?: ExplainOptions) => Promise<Explanation | TargetError>;
+
+export type ExplainNeeds = {
+  /** The configuration in force. */
+  config: () => Config;
+  resolver: OpenResolver;
+  mtaSts: MtaSts;
+  clock: Clock;
+  random: Random;
+};
+
+/**
+ * The explain function, over the parts that deliveries use. Each call asks DNS afresh, so that what it shows is what it is now, and that its
+ * evidence is at hand.
+ */
+export function createExplain({ config, resolver, mtaSts, clock, random }: ExplainNeeds): Explain {
+  return (target, { at, connecting = "yes", historyOf } = {}) => {
+    const shift = at === undefined ? 0 : at - clock.now();
+    const moment: Clock = { now: () => clock.now() + shift, monotonic: () => clock.monotonic() };
+    const log = new EvidenceLog();
+    const inForce = config();
+    const parts: ExplainParts = {
+      settings: engineSettings(inForce),
+      resolver: resolver.observed({ clock: moment, onEvidence: log.hear }),
+      log,
+      algorithms: algorithmTable({ sha1: inForce.resolver.sha1 }),
+      source: () => resolver.sourceText(),
+      stsPolicyFor: mtaSts.policyFor,
+      trustedRoots: mtaSts.trustedRoots,
+      clock: moment,
+      random,
+      connecting,
+      ...(historyOf === undefined ? {} : { historyOf }),
+    };
+    return explain(target, parts);
+  };
+}

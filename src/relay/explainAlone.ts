@@ -1,0 +1,54 @@
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock, Random } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import { stateDirectoryOf } from "../config/stateDirectory.ts";
+import { type MtaSts, openMtaSts } from "../reporting/openMtaSts.ts";
+import { openResolver } from "../resolver/openResolver.ts";
+import { createExplain, type Explain } from "./explain.ts";
+import { resolverSettings } from "./resolverSettings.ts";
+
+/** The explain function in a process of its own, beside a running relay or without one: nothing of the relay's state is written. */
+export type ExplainAlone = { explain: Explain; close: () => Promise<void> };
+
+/** MTA-STS policies that the relay has fetched count for deliveries, and so they do here; with the log that SQLite keeps beside the file. */
+const POLICY_FILES = ["mta-sts.db", "mta-sts.db-wal"];
+
+/** Rejects with what is wrong when a file of the configuration cannot be used. */
+export async function openExplain(config: Config, { clock, random }: { clock: Clock; random: Random }): Promise<ExplainAlone> {
+  const quiet = () => undefined;
+  const resolver = await openResolver(resolverSettings(config), {
+    clock,
+    random,
+    onVerdict: quiet,
+    onValidation: quiet,
+    onExchange: quiet,
+    onTrustAnchor: quiet,
+  });
+  const directory = await mkdtemp(join(tmpdir(), "dane-relay-explain-"));
+  const close = async (mtaSts?: MtaSts): Promise<void> => {
+    await mtaSts?.stop();
+    resolver.close();
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await copyPolicies(stateDirectoryOf(config), directory);
+    const settings = { ...config.mtaSts, directory, allowLoopback: config.delivery.allowLoopback };
+    const mtaSts = await openMtaSts(settings, { resolver: resolver.resolver, clock, onEvent: quiet });
+    return { explain: createExplain({ config: () => config, resolver, mtaSts, clock, random }), close: () => close(mtaSts) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Where there are none, or they may not be read, policies are fetched. */
+async function copyPolicies(from: string, to: string): Promise<void> {
+  for (const file of POLICY_FILES) {
+    await copyFile(join(from, file), join(to, file)).catch((error: unknown) => {
+      // A missing or unreadable copy costs a fetch, no more: the policy is then asked for as by a relay that has just begun.
+      if (!(error instanceof Error && "code" in error)) throw error;
+    });
+  }
+}
