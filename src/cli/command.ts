@@ -14,7 +14,12 @@ export type Terminal = {
   onStopSignal: (listener: () => void) => void;
   /** Called at every SIGHUP. */
   onReloadSignal: (listener: () => void) => void;
+  /** Standard input; the process's own when not given. */
+  input?: Input;
 };
+
+/** A stream that may be a terminal. */
+export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
 
 /** design.md §4: 0 done, 1 failed (or the command's own "no"), 2 usage or configuration, 3 undecidable now. */
 export type ExitStatus = 0 | 1 | 2 | 3;
