@@ -21,10 +21,9 @@ export type AliasClaim =
 export function aliasOf(name: DomainName, answer: readonly RRset[], message: Pick<Message, "answer">): AliasClaim {
   const cname = answer.find((rrset) => rrset.type === RR_TYPE.CNAME && rrset.name === name);
   const dname = dnameAbove(name, answer);
-  if (cname !== undefined && (cname.signatures.length > 0 || dname === undefined)) return throughCname(cname);
+  if (cname !== undefined && (dname === undefined || !isSynthesized(cname, dname, answer))) return throughCname(cname);
   if (dname === undefined) return { kind: "none" };
-  if (message.answer.filter((record) => record.type === RR_TYPE.DNAME && record.name === dname.name).length > 1) {
-    // There is one (RFC 6672 §2.4), and servers say nothing twice (RFC 2181 §5.5). Other validators refuse such a message as well.
+  if (isRepeated(dname, message)) {
     return bogus({ code: "malformed", text: `the DNAME of ${displayName(dname.name)} is there more than once` });
   }
   const claim = throughDname(name, dname);
@@ -33,6 +32,21 @@ export function aliasOf(name: DomainName, answer: readonly RRset[], message: Pic
   if (synthesized.kind !== "alias" || synthesized.target === claim.target) return claim;
   const text = `the CNAME of ${displayName(name)} is not what the DNAME of ${displayName(dname.name)} makes of it`;
   return bogus({ code: "dname-synthesis", text });
+}
+
+/** RFC 6672 §3.2 (step 3.C): the server adds the DNAME, and then the CNAME that it has made. */
+function isSynthesized(cname: RRset, dname: RRset, answer: readonly RRset[]): boolean {
+  return cname.signatures.length === 0 && answer.indexOf(dname) < answer.indexOf(cname);
+}
+
+/**
+ * There is one DNAME at a name (RFC 6672 §2.4), and an RRset is sent once (RFC 2181 §5.5); Unbound refuses what says it twice. After the first
+ * CNAME it may be there again: where a chain leads through the same DNAME another time, some recursors put it there.
+ */
+function isRepeated(dname: RRset, { answer }: Pick<Message, "answer">): boolean {
+  const firstAlias = answer.findIndex((record) => record.type === RR_TYPE.CNAME);
+  const before = firstAlias === -1 ? answer : answer.slice(0, firstAlias);
+  return before.filter((record) => record.type === RR_TYPE.DNAME && record.name === dname.name).length > 1;
 }
 
 /** A DNAME does not redirect its own owner (RFC 6672 §2.3). Below it there is nothing (§2.4), so above a name there is one at most. */

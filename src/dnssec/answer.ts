@@ -3,7 +3,8 @@ import { type DomainName, displayName, isWithin, nameToWire } from "../dns/name.
 import { typeName } from "../dns/rdataText.ts";
 import { type RRset, rrsetsOf } from "../dns/rrset.ts";
 import { type AliasClaim, aliasOf } from "./aliases.ts";
-import { type Beside, judgeBeside, NOTHING_BESIDE } from "./authoritySection.ts";
+import { type Beside, deferred, judgeBeside, NOTHING_BESIDE } from "./authoritySection.ts";
+import { deepestSigner } from "./chainOfTrust.ts";
 import { type Terms, termsOf } from "./denial.ts";
 import { bogus, type Distrust, indeterminate, isDistrust, type Judging, judgeMessage, type Rules } from "./evidence.ts";
 import { extendedErrorOf } from "./extendedError.ts";
@@ -27,7 +28,8 @@ type End =
   /** The message says nothing of where the chain goes on. */
   | { kind: "elsewhere" };
 
-type Part = { kind: "part"; aliases: readonly Alias[]; name: DomainName; grade: Grade; end: End };
+/** `hops` is the grade of the aliases alone. */
+type Part = { kind: "part"; aliases: readonly Alias[]; hops: Grade; name: DomainName; grade: Grade; end: End };
 
 /** What the messages so far have come to: the hops, their grade, and what of their authority sections is still to be shown authentic. */
 type Journey = { aliases: readonly Alias[]; grade: Grade; beside: Beside };
@@ -59,13 +61,28 @@ function* judgeStep(
   const part = yield* judgePart(message, asked, type, before.aliases, terms);
   if (isDistrust(part)) return part;
   const { end, name } = part;
+  const aliases = [...before.aliases, ...part.aliases];
+  const goesOn = (grade: Grade) => {
+    const journey = { aliases, grade: leastGrade(before.grade, grade), beside: deferred(before.beside, terms) };
+    return { kind: "step" as const, journey, name, end: { kind: "elsewhere" as const } };
+  };
+  if (end.kind === "elsewhere") return goesOn(part.hops);
   const grade = leastGrade(before.grade, part.grade);
+  const isAliased = part.aliases.length > 0;
   // Where a CNAME was asked for, NXDOMAIN and what stands beside it are about its target (RFC 6604 §3): not what was asked.
   const isOfTarget = type === RR_TYPE.CNAME && end.kind === "records" && message.rcode === RCODE_NXDOMAIN;
-  const extent = end.kind === "elsewhere" || isOfTarget ? "goes on" : grade.status;
-  const beside = yield* judgeBeside(message, { isAliased: part.aliases.length > 0 || isOfTarget, extent }, before.beside, terms);
-  if (isDistrust(beside)) return beside;
-  return { kind: "step", journey: { aliases: [...before.aliases, ...part.aliases], grade, beside }, name, end };
+  const standing = isOfTarget
+    ? { speaker: "any" as const, status: "insecure" as const }
+    : { speaker: speakerOf(isAliased), status: grade.status };
+  const beside = yield* judgeBeside(message, standing, before.beside, terms);
+  if (!isDistrust(beside)) return { kind: "step", journey: { aliases, grade, beside }, name, end };
+  // The aliases hold by themselves; their target is asked for itself. What came along must still turn out authentic.
+  return isAliased ? goesOn(part.hops) : beside;
+}
+
+/** In an answer without aliases one zone speaks. */
+function speakerOf(isAliased: boolean): "one zone" | "any" {
+  return isAliased ? "any" : "one zone";
 }
 
 function resolution(
@@ -95,17 +112,16 @@ function* judgePart(
   terms: Terms,
 ): Judging<Part | Distrust> {
   const answer = rrsetsOf(message.answer);
-  // RFC 6604 §3: NXDOMAIN is said of the end of the chain, so the whole chain is in the message, and the proof with it.
-  const isLast = message.rcode === RCODE_NXDOMAIN;
   const aliases: Alias[] = [];
   let grade = SECURE_FOR_EVER;
   let name = asked;
   for (;;) {
     const hop = yield* judgeHop(message, answer, name, type, terms);
     // What a joined message says of a target is second hand: asked for itself, it holds or it is bogus.
-    if (isDistrust(hop) && hop.fault === "message" && name !== asked && !isLast) return elsewhere(name, aliases, grade);
+    if (isDistrust(hop) && hop.fault === "message" && name !== asked) return elsewhere(name, aliases, grade);
     if (isDistrust(hop)) return hop;
-    if (hop.kind === "end") return { kind: "part", aliases, name, grade: leastGrade(grade, hop.grade), end: hop.end };
+    if (hop.kind === "end")
+      return { kind: "part", aliases, hops: grade, name, grade: leastGrade(grade, hop.grade), end: hop.end };
     if (hop.kind === "none") break;
     grade = leastGrade(grade, hop.grade);
     aliases.push(hop.alias);
@@ -120,13 +136,13 @@ function* judgePart(
   }
   const denied = name === asked || speaksOf(message, name) ? yield* judgeNegative(message, name, type, terms) : undefined;
   // The proof may also have been left out of a joined message (RFC 2308 §2.1 allows several forms).
-  if (denied === undefined || (isDistrust(denied) && name !== asked && !isLast)) return elsewhere(name, aliases, grade);
+  if (denied === undefined || (isDistrust(denied) && name !== asked)) return elsewhere(name, aliases, grade);
   if (isDistrust(denied)) return denied;
-  return { kind: "part", aliases, name, grade: leastGrade(grade, denied.grade), end: { kind: denied.kind } };
+  return { kind: "part", aliases, hops: grade, name, grade: leastGrade(grade, denied.grade), end: { kind: denied.kind } };
 }
 
 function elsewhere(name: DomainName, aliases: readonly Alias[], grade: Grade): Part {
-  return { kind: "part", aliases, name, grade, end: { kind: "elsewhere" } };
+  return { kind: "part", aliases, hops: grade, name, grade, end: { kind: "elsewhere" } };
 }
 
 /** Whether the message that ends an alias chain says that there is nothing at its end (RFC 2308 §2.1, §2.2; RFC 6604 §3 for the RCODE). */
@@ -187,15 +203,14 @@ function ownRecords(answer: readonly RRset[], name: DomainName, type: number, cl
 
 /**
  * Beside a CNAME there is nothing else (RFC 2181 §10.1). Some zones have more all the same: then what comes first counts, and the rest must
- * hold as well. In a signed zone every RRset is signed (RFC 4035 §2.2), so where one is, one without came from elsewhere.
+ * hold as well. In a signed zone every RRset is signed (RFC 4035 §2.2) by that zone: one that is not came from elsewhere.
  */
 function* judgeOthers(name: DomainName, type: number, answer: readonly RRset[], terms: Terms): Judging<Distrust | undefined> {
   if (type === RR_TYPE.CNAME || type === RR_TYPE.ANY) return undefined;
   const here = answer.filter((rrset) => rrset.name === name && (rrset.type === type || rrset.type === RR_TYPE.CNAME));
-  const unsigned = here.find((rrset) => rrset.signatures.length === 0);
-  if (unsigned !== undefined && here.some((rrset) => rrset.signatures.length > 0)) {
-    const text = `the ${typeName(unsigned.type)} of ${displayName(name)} has no signature, but what stands beside it has`;
-    return bogus({ code: "signature-missing", text });
+  if (new Set(here.map((rrset) => deepestSigner(name, rrset.signatures))).size > 1) {
+    const types = here.map((rrset) => typeName(rrset.type)).join(" and ");
+    return bogus({ code: "signature-invalid", text: `${types} of ${displayName(name)} are not signed by the same zone` });
   }
   for (const rrset of here.slice(1)) {
     const judged = yield* judgeRrset(rrset, terms);

@@ -6,6 +6,7 @@ import type { RRset } from "../dns/rrset.ts";
 import { type Terms, verifiedBeside } from "./denial.ts";
 import { bogus, type Distrust, type Judging, type SecureZone } from "./evidence.ts";
 import type { ReasonChain } from "./securityStatus.ts";
+import { discord } from "./signedRrset.ts";
 
 /**
  * What stands in the authority sections of the messages of one look-up. An answer is secure when all RRsets of its answer and authority
@@ -22,33 +23,42 @@ export type Beside = {
 
 export const NOTHING_BESIDE: Beside = { kind: "beside", zones: new Map(), open: [] };
 
-/** What one message is to the look-up. `extent`: whether the look-up goes on after it, else the status of the whole. */
-export type Standing = { isAliased: boolean; extent: "goes on" | "secure" | "insecure" };
+/** What the last message is to the look-up: who speaks in it, and the status of the whole. */
+export type Standing = { speaker: "one zone" | "any"; status: "secure" | "insecure" };
 
 /** Of no meaning in an authority section, and of no use to anybody: left aside. */
 const UNUSED: ReadonlySet<number> = new Set([RR_TYPE.A, RR_TYPE.AAAA, RR_TYPE.CNAME, RR_TYPE.DNAME]);
 
-/** Judges the authority section of `message`, and what is still open `before` it. */
+/** After a message that is not the last: its denials stay open. The rest is said anew by the message that follows. */
+export function deferred(before: Beside, { zones, authority }: Terms): Beside {
+  const denials = authority.filter(({ type }) => type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3);
+  return { kind: "beside", zones: new Map([...before.zones, ...zones]), open: [...before.open, ...denials] };
+}
+
+/** After the last message: its authority section, and what is still open `before` it. */
 export function* judgeBeside(message: Message, standing: Standing, before: Beside, terms: Terms): Judging<Beside | Distrust> {
   const zones = new Map([...before.zones, ...terms.zones]);
-  // In an answer without aliases one zone speaks: where that one is secure, all is its own, even under opt-out.
-  const isOwn = !standing.isAliased && terms.zones.size > 0;
+  // Where the one zone that speaks is secure, all is its own, even under opt-out.
+  const isOwn = standing.speaker === "one zone" && terms.zones.size > 0;
   const orphan = isOwn ? orphanIn(message.authority) : undefined;
   if (orphan !== undefined) {
     const text = `there is a signature of the ${typeName(coveredType(orphan))} of ${displayName(orphan.name)}, but no such record`;
     return bogus({ code: "denial-invalid", text });
   }
   const own = spoken(message, zones, terms);
-  const open: RRset[] = [];
-  for (const rrset of [...before.open, ...own]) {
+  // What an earlier message said is of no interest where this one says it anew.
+  const earlier = before.open.filter(({ name, type }) => !own.some((one) => one.name === name && one.type === type));
+  for (const rrset of [...earlier, ...own]) {
     const zone = speakingZone(rrset, zones);
+    const doubt = discord(rrset);
+    if (zone !== undefined && doubt !== undefined) return notAuthentic(rrset, [doubt]);
     const verification = zone === undefined ? undefined : verifiedBeside(rrset, zone, terms);
     if (verification?.kind === "failed") return notAuthentic(rrset, verification.reasons);
-    if (verification === undefined) open.push(rrset);
-    else yield { kind: "pause" };
+    const mustHold = standing.status === "secure" || (isOwn && own.includes(rrset));
+    if (verification === undefined && mustHold) return notAuthentic(rrset, []);
+    yield { kind: "pause" };
   }
-  const refused = standing.extent === "secure" ? open[0] : open.find((rrset) => isOwn && own.includes(rrset));
-  return refused === undefined ? { kind: "beside", zones, open } : notAuthentic(refused, []);
+  return { kind: "beside", zones, open: [] };
 }
 
 /**

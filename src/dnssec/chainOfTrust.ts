@@ -78,7 +78,8 @@ export function zoneSideOf(name: DomainName, type: number): DomainName {
   return type === RR_TYPE.DS ? (parentOf(name) ?? name) : name;
 }
 
-function deepestSigner(owner: DomainName, signatures: readonly ResourceRecord[]): DomainName | undefined {
+/** The deepest zone that the RRSIG records name as their signer, of those that can hold `owner`. */
+export function deepestSigner(owner: DomainName, signatures: readonly ResourceRecord[]): DomainName | undefined {
   let deepest: DomainName | undefined;
   for (const record of signatures) {
     const rrsig = decodeRrsig(record.rdata);

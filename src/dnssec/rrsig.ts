@@ -78,8 +78,8 @@ export function mayVerify(key: Dnskey): boolean {
  * The first that holds decides. At most MAX_SIGNATURE_CHECKS_PER_RRSET signatures are computed, and what `budget` allows.
  */
 export function verifyRrset(rrset: RRset, keys: readonly ZoneKey[], now: number, budget: WorkBudget): RrsetVerification {
-  const unfitSet = excess(rrset) ?? discord(rrset);
-  if (unfitSet !== undefined) return failed(rrset, [unfitSet]);
+  const tooBig = excess(rrset);
+  if (tooBig !== undefined) return failed(rrset, [tooBig]);
   const causes: Reason[] = [];
   let checks = 0;
   let canonical: readonly Buffer[] | undefined;
@@ -121,19 +121,6 @@ function excess(rrset: RRset): Reason | undefined {
   const perRecord = name.length + 1 + RR_FIXED_OCTETS;
   const octets = rdatas.reduce((sum, rdata) => sum + perRecord + rdata.length, 0);
   return octets > MAX_SIGNED_OCTETS ? tooMuch(`${MAX_SIGNED_OCTETS} octets to verify`) : undefined;
-}
-
-/**
- * RFC 4034 §3.1.3, RFC 4035 §2.2: an RRset has one owner in one zone, so whatever keys sign it, signer and label count are the same. Where
- * two RRSIG records differ in them, one is not the zone's, and the answer passed through somebody's hands.
- */
-function discord(rrset: RRset): Reason | undefined {
-  const [first, ...more] = rrset.signatures.flatMap(({ rdata }) => {
-    const rrsig = decodeRrsig(rdata);
-    return isMalformed(rrsig) ? [] : [rrsig];
-  });
-  if (first === undefined || more.every((one) => one.signer === first.signer && one.labels === first.labels)) return undefined;
-  return { code: "signature-unusable", text: "the RRSIG records disagree about who signed, or what" };
 }
 
 /** RFC 4035 §5.3.1: why the RRSIG can say nothing about this RRset, whatever the key; undefined when it can. */

@@ -1,4 +1,5 @@
-import { RR_TYPE } from "../dns/message.ts";
+import { decodeRrsig } from "../dns/dnssecRdata.ts";
+import { isMalformed, RR_TYPE } from "../dns/message.ts";
 import { displayName } from "../dns/name.ts";
 import { typeName } from "../dns/rdataText.ts";
 import type { RRset } from "../dns/rrset.ts";
@@ -7,6 +8,7 @@ import { type Terms, zoneDenials } from "./denial.ts";
 import { bogus, type Distrust, type Judging } from "./evidence.ts";
 import { type Grade, insecure, secure } from "./grade.ts";
 import { verifyRrset } from "./rrsig.ts";
+import type { Reason } from "./securityStatus.ts";
 
 /** The judgement of one RRset of an answer: the chain of trust to its zone, its signature, and the proof that a wildcard needs. */
 export function* judgeRrset(rrset: RRset, terms: Terms): Judging<Grade | Distrust> {
@@ -15,6 +17,8 @@ export function* judgeRrset(rrset: RRset, terms: Terms): Judging<Grade | Distrus
   if (trust.kind === "insecure") return insecure(trust.reasons, rrset.ttl);
   if (trust.kind !== "secure") return trust;
   terms.zones.set(trust.zone.name, trust.zone);
+  const doubt = discord(rrset);
+  if (doubt !== undefined) return bogus(doubt);
   const verification = verifyRrset(rrset, trust.zone.keys, terms.rules.now, terms.budget);
   if (verification.kind === "failed") return bogus(...verification.reasons);
   const { rrset: checked, expansion } = verification;
@@ -32,4 +36,18 @@ export function* judgeRrset(rrset: RRset, terms: Terms): Judging<Grade | Distrus
   }
   const ttlSeconds = Math.min(checked.ttl, proof.ttlSeconds);
   return proof.kind === "proved" ? secure(ttlSeconds) : insecure(proof.reasons, ttlSeconds);
+}
+
+/**
+ * RFC 4034 §3.1.3, RFC 4035 §2.2: an RRset has one owner in one zone, so whatever keys sign it, signer and label count are the same. Where
+ * two RRSIG records differ in them, one is not the zone's, and the answer went through somebody's hands. Unbound goes by the first.
+ */
+export function discord(rrset: RRset): Reason | undefined {
+  const [first, ...more] = rrset.signatures.flatMap(({ rdata }) => {
+    const rrsig = decodeRrsig(rdata);
+    return isMalformed(rrsig) ? [] : [rrsig];
+  });
+  if (first === undefined || more.every((one) => one.signer === first.signer && one.labels === first.labels)) return undefined;
+  const what = `the ${typeName(rrset.type)} of ${displayName(rrset.name)}`;
+  return { code: "signature-unusable", text: `the RRSIG records of ${what} disagree about who signed, or what` };
 }

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { playDnssec } from "./dnssec.ts";
 import { play } from "./ownCase.ts";
 import { AUTHENTIC_MESSAGE } from "./rfc4035-section3.2.3/authenticMessage.ts";
+import { BESIDE_ANSWER } from "./rfc4035-section3.2.3/besideAnswer.ts";
 import { DELEGATION } from "./rfc4035-section5.2/delegation.ts";
 import { WILDCARD_EXPANSION } from "./rfc4035-section5.3.4/wildcardExpansion.ts";
 import { DENIAL } from "./rfc4035-section5.4/denial.ts";
@@ -16,6 +17,7 @@ import { ITERATIONS } from "./rfc9276-section3.2/iterations.ts";
 
 const OWN = {
   "RFC 4035 §3.2.3: authentic messages": AUTHENTIC_MESSAGE,
+  "RFC 4035 §3.2.3: what stands beside an answer": BESIDE_ANSWER,
   "RFC 4035 §5.2: delegations": DELEGATION,
   "RFC 4035 §5.3.4: wildcard expansion": WILDCARD_EXPANSION,
   "RFC 4035 §5.4: denial of existence": DENIAL,
