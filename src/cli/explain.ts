@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import type { Explanation } from "../diagnosis/explanation.ts";
 import { explanationJson } from "../diagnosis/explanationJson.ts";
 import { explanationText } from "../diagnosis/explanationText.ts";
+import type { ExplainAlone } from "../relay/explainAlone.ts";
 import { type Command, type ExitStatus, readArguments, type Terminal, UsageError } from "./command.ts";
 import { complain, configurationOf } from "./configuration.ts";
 import { momentOf } from "./explainTime.ts";
@@ -42,21 +43,30 @@ async function run(args: readonly string[], terminal: Terminal): Promise<ExitSta
     complain(loaded, terminal);
     return 2;
   }
-  const explanation = await explained(target, loaded.config, {
-    connecting: values["no-connect"] === true ? "no" : "yes",
+  const options = {
+    connecting: values["no-connect"] === true ? ("no" as const) : ("yes" as const),
     ...(at === undefined ? {} : { at }),
-  });
+  };
+  const opened = await open(loaded.config);
+  if (opened.kind === "unusable") {
+    terminal.err(`dane-relay explain: ${opened.reason}\n`);
+    return 2;
+  }
+  const explanation = await opened.explain(target, options).finally(opened.close);
   if (explanation.kind === "error") throw new UsageError(`${JSON.stringify(target)} is no target: ${explanation.reason}`);
   terminal.out(values.json === true ? `${JSON.stringify(explanationJson(explanation))}\n` : explanationText(explanation));
   return STATUS[explanation.verdict.kind];
 }
 
-async function explained(target: string, config: Config, options: { at?: number; connecting: "yes" | "no" }) {
-  const { openExplain } = await import("../relay/explainAlone.ts");
-  const { explain, close } = await openExplain(config, { clock: systemClock, random: systemRandom });
+type Opened = ({ kind: "open" } & ExplainAlone) | { kind: "unusable"; reason: string };
+
+/** What the configuration names may be missing or wrong: a trust anchor file, a CA file. */
+async function open(config: Config): Promise<Opened> {
   try {
-    return await explain(target, options);
-  } finally {
-    await close();
+    // Loaded only now, so that bad arguments and a bad configuration are told at once.
+    const { openExplain } = await import("../relay/explainAlone.ts");
+    return { kind: "open", ...(await openExplain(config, { clock: systemClock, random: systemRandom })) };
+  } catch (error) {
+    return { kind: "unusable", reason: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -81,9 +81,22 @@ async function examineAddress(connection: HostConnection, port: number, the: Exa
     dane,
     ...seen,
     ...(session.kind === "open" ? {} : { failure: session.failure }),
+    ...(fallbackOf(session) ?? {}),
     ...(matchOf(session) ?? {}),
     ...(identifier === undefined || chain === undefined ? {} : { identity: identityOf(identifier, chain, context.session) }),
   };
+}
+
+/** Opportunistic TLS that failed, before or on this connection (RFC 7672 §2.2). */
+function fallbackOf(session: HostSession): Pick<SessionObservation, "fallback"> | undefined {
+  const { tlsFailure } = session;
+  if (tlsFailure !== undefined) {
+    const stage = tlsFailure.stage === "starttls-refused" ? tlsFailure.stage : "handshake";
+    return { fallback: { ...tlsFailure, stage } };
+  }
+  const security = session.kind === "open" ? session.session.security : undefined;
+  if (security?.kind !== "clear" || security.starttlsReply === undefined) return undefined;
+  return { fallback: { stage: "starttls-refused", text: "STARTTLS was refused", reply: security.starttlsReply } };
 }
 
 function matchOf(session: HostSession): Pick<SessionObservation, "match"> | undefined {

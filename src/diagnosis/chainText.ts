@@ -38,7 +38,11 @@ function linkText({ ds, keys, keySignatures, status }: ChainLink, now: number): 
   const vouchers = ds.map(
     (one) => `DS ${one.keyTag} ${algorithm(one.algorithm)}${one.key === "present" ? "" : " (no such key)"}`,
   );
-  const entries = keySignatures.map((signature) => `key ${signature.keyTag} ${signatureText(signature, now)}`);
+  const vouched = ds.map(({ keyTag }) => keyTag);
+  const telling = keySignatures.filter(({ keyTag }) => vouched.includes(keyTag));
+  const entries = (telling.length > 0 ? telling : keySignatures).map(
+    (signature) => `key ${signature.keyTag} ${signatureText(signature, now)}`,
+  );
   if (ds.length === 0 && keys.length > 0 && status === "secure") return ["trust anchor", ...entries].join("; ");
   if (ds.length === 0 && keys.length === 0) return "no DS: not signed, as its parent proves";
   if (ds.length === 0) return ["no DS in the parent zone", ...entries].join("; ");

@@ -32,7 +32,6 @@ function routeFinding({ destination }: Observation, trouble: Trouble): Finding {
         rfc: "RFC 7505 §3",
         explanation: `${destination} says by a null MX record that it takes no mail.`,
         remedy: "write to another address; if the domain should take mail, replace the record by one that names its mail host",
-        paste: [`${destination}. IN MX 10 mail.${destination}.`],
       };
     case "noSuchDomain":
       return {

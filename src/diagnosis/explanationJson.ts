@@ -39,7 +39,8 @@ function hostJson(host: HostObservation): object {
   const about = { host: name, dnssec, lookups: lookups.map(lookupJson) };
   if (host.kind !== "reachable") return { ...about, policy: "none", tls: "none", dane: "not-tried", because: host.kind };
   const { demand, sessions, addresses, dane } = host;
-  const [first] = sessions;
+  // An attempt ends at the first address that will do.
+  const first = sessions.find(({ failure }) => failure === undefined) ?? sessions[0];
   const refused =
     demand.kind === "refuse" ? { dane: demand.dane, reason: demand.cause.text } : { dane: first?.dane ?? "not-tried" };
   return {

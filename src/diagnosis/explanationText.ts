@@ -94,25 +94,25 @@ function destinationLines(seen: Observation): readonly string[] {
     case "literal":
       return [`${destination} is an address: DNS has no say in it, and so DANE neither.`];
     case "unroutable":
-      return mx === undefined ? [] : [mxLine(mx), ...chainLines(mx.chain, seen.at)];
+      return mx === undefined ? [] : [...mxLines(mx), ...chainLines(mx.chain, seen.at)];
     case "hosts": {
       const found = {
         mx: `mail hosts of ${destination}, in order: ${route.hosts.join(", ")}`,
         "no-mx": `${destination} has no MX record: it is its own mail host`,
         route: `delivery.routes or the command line names the host: ${route.hosts.join(", ")}`,
       }[route.found];
-      return [found, ...(mx === undefined ? [] : [mxLine(mx), ...chainLines(mx.chain, seen.at)])];
+      return [found, ...(mx === undefined ? [] : [...mxLines(mx), ...chainLines(mx.chain, seen.at)])];
     }
     default:
       return route satisfies never;
   }
 }
 
-function mxLine({ name, resolution, signatures }: LookupObservation): string {
+function mxLines({ name, resolution, signatures }: LookupObservation): readonly string[] {
   const [signature] = signatures;
   const until = signature === undefined ? "" : `, signed until ${day(signature.expiration * 1000)}`;
   const why = resolution.reasons === undefined ? "" : ` (${reasonText(resolution.reasons)})`;
-  return wrapped(`  MX of ${displayName(name)}: ${resolution.status}${until}${why}`, "").join("\n    ");
+  return wrapped(`MX of ${displayName(name)}: ${resolution.status}${until}${why}`, "  ");
 }
 
 function policyLines({ sts, tlsrpt }: Observation): readonly string[] {

@@ -65,9 +65,21 @@ export const ACTOR_WORDS: Readonly<Record<Actor, string>> = {
   you: "you, who run this relay",
 };
 
-/** Errors first; the rest of the order, which is that of the way of a message, stays. Equal findings (several addresses) are told once. */
+/**
+ * Errors first; the rest of the order, which is that of the way of a message, stays. What mends the same is told once: several addresses of a
+ * host, and the same zone under MX records and hosts.
+ */
 export function rankedFindings(findings: readonly Finding[]): readonly Finding[] {
   const order: readonly Severity[] = ["error", "warning", "info"];
-  const distinct = new Map(findings.map((finding) => [`${finding.class} ${finding.host} ${finding.explanation}`, finding]));
+  const distinct = new Map<string, Finding>();
+  for (const finding of findings) {
+    const key = JSON.stringify([
+      finding.class,
+      finding.class.startsWith("dnssec-") ? "" : finding.host,
+      finding.remedy,
+      finding.paste,
+    ]);
+    if (!distinct.has(key)) distinct.set(key, finding);
+  }
   return [...distinct.values()].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }

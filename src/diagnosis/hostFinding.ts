@@ -13,7 +13,7 @@ import type {
   SessionObservation,
 } from "./observation.ts";
 import { rolloverRisk } from "./rolloverRisk.ts";
-import { mismatchFinding, unusableFinding } from "./tlsaFinding.ts";
+import { mismatchFinding, unusableFindings } from "./tlsaFinding.ts";
 
 /** What is wrong with one mail host: its DNS, its TLSA records, its sessions, and what MTA-STS says of it. */
 
@@ -87,7 +87,7 @@ function unusable(host: ReachableHost, now: number): readonly Finding[] {
   const identifiers = dane.kind === "authenticate" ? dane.identifiers : [dane.base];
   const beside = dane.kind === "authenticate" || dane.because === "insecure-mx" ? "usable" : "none";
   const facts = { host: host.host, owner: tlsaName, chain: chainsOf(host)[0] ?? [], identifiers, now, beside } as const;
-  return (dane.unusable ?? []).map((record) => unusableFinding(record, facts));
+  return unusableFindings(dane.unusable ?? [], facts);
 }
 
 function sessionFindings(
@@ -99,6 +99,7 @@ function sessionFindings(
   const { match, identity } = session;
   return [
     ...some(session.failure === undefined ? undefined : stageFinding(session, session.failure, host)),
+    ...some(session.fallback === undefined ? undefined : fallbackFinding(session, session.fallback, host)),
     ...some(match?.kind === "mismatch" ? matchFinding(match, session, host, whole, historyOf) : undefined),
     ...(match?.kind === "match" ? risk(match, session, host, whole.at) : []),
     ...(identity?.kind === "invalid" ? pkixFindings(identity, host) : []),
@@ -167,6 +168,16 @@ function aliasTarget({ lookups }: HostObservation, tlsaName: DomainName): Domain
   return asked.aliases.length === 0 ? undefined : asked.name;
 }
 
+/** Mail goes, in clear text, since nothing there demands more. */
+function fallbackFinding(
+  session: SessionObservation,
+  fallback: NonNullable<SessionObservation["fallback"]>,
+  host: ReachableHost,
+): Finding | undefined {
+  const finding = stageFinding(session, fallback, host);
+  return finding === undefined ? undefined : { ...finding, severity: "warning" };
+}
+
 /** A session that did not come about, and not for the certificate. */
 function stageFinding(
   { address, port }: SessionObservation,
@@ -210,7 +221,7 @@ function stageFinding(
         ...about,
         class: "handshake-failed",
         explanation: `${host} (${address}) offers STARTTLS, but ${text}.`,
-        rfc: "RFC 7672 §8.1",
+        rfc: "RFC 7672 §2.2",
         remedy: "repair the mail server's TLS: a certificate with its key has to be installed, and TLS 1.2 or 1.3 be allowed",
       };
     case "verify":

@@ -16,7 +16,7 @@ export function hostLines(host: HostObservation, tlsa: readonly { record: string
     case "reachable":
       return [
         ...head,
-        ...tlsa.map(({ record, use }) => `    ${short(record)}  ${use}`),
+        ...recordLines(tlsa),
         `  demand  ${demandText(host)}`,
         ...host.sessions.flatMap((session) => sessionLines(session)),
       ];
@@ -26,6 +26,14 @@ export function hostLines(host: HostObservation, tlsa: readonly { record: string
 }
 
 const MAX_RECORD = 40;
+/** A record that matches is always shown. */
+const MAX_RECORDS = 8;
+
+function recordLines(tlsa: readonly { record: string; use: string }[]): readonly string[] {
+  const first = [...tlsa].sort((a, b) => Number(b.use.startsWith("matches")) - Number(a.use.startsWith("matches")));
+  const shown = first.slice(0, MAX_RECORDS).map(({ record, use }) => `    ${short(record)}  ${use}`);
+  return tlsa.length > MAX_RECORDS ? [...shown, `    and ${tlsa.length - MAX_RECORDS} more`] : shown;
+}
 
 function short(record: string): string {
   return record.length > MAX_RECORD ? `${record.slice(0, MAX_RECORD)}..` : record;
@@ -78,7 +86,10 @@ function sessionLines({ address, port, greeting, handshake, failure, tls }: Sess
     handshake === undefined
       ? []
       : [`    ${handshake.protocol}, ${handshake.cipher}${handshake.group === undefined ? "" : `, ${handshake.group}`}`];
-  const trouble = failure === undefined ? [] : [`    stopped: ${failure.text}`];
+  const trouble =
+    failure === undefined
+      ? []
+      : [`    ended here: ${failure.stage === "verify" ? "its certificate is not accepted" : failure.text}`];
   return [
     `  ${where}  ${tls}${greeting === undefined ? "" : `  ${greeting}`}`,
     ...channel,

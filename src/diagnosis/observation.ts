@@ -39,6 +39,8 @@ export type SessionObservation = {
   dane: DaneOutcome;
   /** Present where no session came about that meets the policy. */
   failure?: { stage: SessionStage; text: string; reply?: Reply };
+  /** Where TLS was tried because it was offered, and failed; the session went on in clear text. */
+  fallback?: { stage: "handshake" | "starttls-refused"; text: string; reply?: Reply };
   match?: MatchVerdict;
   greeting?: string;
   ehlo?: readonly string[];

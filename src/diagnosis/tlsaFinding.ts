@@ -140,21 +140,31 @@ function otherHostOf({ standsAt, owner }: MismatchFacts): string | undefined {
   return /^_[0-9]+\._tcp\.(.+)\.$/.exec(standsAt)?.[1];
 }
 
-/** Records that mail cannot use (RFC 7672 §3.1.3). `beside`: whether there are usable ones, or none. */
-export function unusableFinding(
-  { record, because }: UnusableRecord,
-  facts: Pick<MismatchFacts, "host" | "owner" | "chain" | "identifiers" | "now"> & { beside: "usable" | "none" },
-): Finding {
+type UnusableFacts = Pick<MismatchFacts, "host" | "owner" | "chain" | "identifiers" | "now"> & { beside: "usable" | "none" };
+
+/** Records that mail cannot use (RFC 7672 §3.1.3), one finding for each class. `beside`: whether there are usable ones, or none. */
+export function unusableFindings(records: readonly UnusableRecord[], facts: UnusableFacts): readonly Finding[] {
+  const byClass = new Map<FailureClass, Finding>();
+  for (const record of records) {
+    const finding = unusableFinding(record, facts);
+    const known = byClass.get(finding.class);
+    const explanation = known === undefined ? finding.explanation : `${finding.explanation} ${known.explanation}`;
+    byClass.set(finding.class, { ...finding, explanation });
+  }
+  const effect =
+    facts.beside === "usable"
+      ? "It is passed over."
+      : "Without a usable record mail is encrypted, but the server is not authenticated.";
+  return [...byClass.values()].map((finding) => ({ ...finding, explanation: `${finding.explanation} ${effect}` }));
+}
+
+function unusableFinding({ record, because }: UnusableRecord, facts: UnusableFacts): Finding {
   const { host, owner, beside } = facts;
   const parameters = record.usage > 1 ? matchingParameters(record, facts) : undefined;
   const [server] = distinctCertificates(facts.chain.slice(0, 1), []);
   const common = { severity: "warning", host, actor: "dns-operator" } as const;
-  const effect =
-    beside === "usable"
-      ? "It is passed over."
-      : "No record is usable, so mail is encrypted, but the server is not authenticated.";
   if (parameters !== undefined) {
-    const explanation = `TLSA ${shortTlsa(record)}: ${because}. With ${changedParameters(record, parameters)} it would match. ${effect}`;
+    const explanation = `TLSA ${shortTlsa(record)}: ${because}. With ${changedParameters(record, parameters)} it would match.`;
     const paste = [`${owner} IN TLSA ${presentTlsa(parameters)}`];
     return {
       ...common,
@@ -168,7 +178,7 @@ export function unusableFinding(
   return {
     ...common,
     class: isDigestOfNothing(record) ? "tlsa-empty-digest" : "tlsa-unusable",
-    explanation: `TLSA ${shortTlsa(record)}: ${because}. ${effect}`,
+    explanation: `TLSA ${shortTlsa(record)}: ${because}.`,
     rfc: record.usage < 2 ? "RFC 7672 §3.1.3" : "RFC 7672 §2.2",
     remedy: beside === "usable" ? "take the record away" : "publish a record with usage 3, selector 1, matching type 1 instead",
     ...(beside === "usable" || server === undefined ? {} : { paste: [endEntityLine(owner, server)] }),
