@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type DestinationStream, type Logger, pino } from "pino";
+import type { AuditEvent } from "./log/auditEvent.ts";
 import { LineWriter } from "./log/lineWriter.ts";
 import type { StsMode } from "./mtasts/policy.ts";
 import type { StsPolicyFailure, StsSessionFailure } from "./mtasts/stsFailure.ts";
@@ -16,6 +17,7 @@ export type LogEvent =
   | BounceEvent
   | DnssecEvent
   | QueueEvent
+  | AuditEvent
   | StsEvent
   | TlsrptEvent
   | StartEvent
@@ -213,6 +215,8 @@ export function levelOf(event: LogEvent): LogLevel {
     case "queue":
       if (event.state === "unwritable" || event.state === "trouble") return "error";
       return event.state === "left-behind" ? "warn" : "info";
+    case "audit":
+      return event.outcome === "failed" ? "error" : "info";
     case "stop":
       return event.because === "failure" ? "error" : "info";
     case "config":

@@ -1,3 +1,4 @@
+import { DeliveryRing } from "./admin/deliveryRing.ts";
 import type { Check } from "./admin/health.ts";
 import { createAdmin } from "./admin/server.ts";
 import type { Clock, Random } from "./clock.ts";
@@ -8,9 +9,10 @@ import { createExposition } from "./metrics/endpoint.ts";
 import { createInstruments, type Instruments } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
 import { closeInTurn } from "./relay/closing.ts";
-import { createEngine, engineSettings } from "./relay/delivery.ts";
+import { createEngine, engineSettings, stopDelivery } from "./relay/delivery.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
 import { observe } from "./relay/observation.ts";
+import { openControl, openOperator } from "./relay/operator.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
 import { resolverSettings } from "./relay/resolverSettings.ts";
 import { openSpool } from "./relay/spool.ts";
@@ -31,6 +33,8 @@ export type RelayOptions = {
   log: Log;
   /** URL of a module that is told of the spool's commit points: for the fault campaign, no setting leads here. */
   commitPoints?: string;
+  /** Of dane-relay, for the operator. */
+  version?: string;
 };
 
 export type Relay = {
@@ -52,7 +56,7 @@ const SUBMISSION_DRAIN_MILLISECONDS = 10_000;
  * that could not be kept. Rejects, with nothing left running, when a part cannot start.
  */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const parts: Parts = { ...options, instruments: createInstruments() };
+  const parts: Parts = { ...options, instruments: createInstruments(), ring: new DeliveryRing() };
   const opened: (() => Promise<void> | void)[] = [];
   const failure = Promise.withResolvers<Error>();
   const closeAll = (): Promise<void> => closeInTurn(opened.reverse());
@@ -69,17 +73,18 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const engine = createEngine(parts, { resolver, store, mtaSts, reporting });
     const submission = await openSubmission(parts, store);
     const { listener } = submission;
-    const admin = await createAdmin({
-      listen: parts.config.admin.listen,
-      metrics: createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver })),
-      checks: () => checksOf(store, submission, resolver),
-    });
+    const checks = (): ReturnType<typeof checksOf> => checksOf(store, submission, resolver);
+    const operator = openOperator(parts, { store, engine, resolver, checks });
+    const metrics = createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver }));
+    const admin = await createAdmin({ listen: parts.config.admin.listen, api: operator.api, metrics, checks });
     opened.push(() => admin.close());
+    const control = await openControl(parts, operator);
+    opened.push(() => control.close());
     resolver.start();
     mtaSts.start();
     engine.start();
     reporting.start();
-    opened.push(() => engine.stop());
+    opened.push(() => stopDelivery(engine, store, parts));
     const exceptions = createExceptionWatch(parts, engine);
     exceptions.watch(parts.config.delivery.tlsPolicies);
     opened.push(() => exceptions.stop());
@@ -88,6 +93,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const reload = async (config: Config): Promise<ReloadResult> => {
       const result = await submission.reload(config);
       if (result.kind === "refused") return result;
+      const token = operator.reload(config);
+      if (token.kind === "refused") return token;
       engine.reconfigure(engineSettings(config));
       exceptions.watch(config.delivery.tlsPolicies);
       return result;

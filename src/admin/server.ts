@@ -1,10 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Api } from "./api.ts";
+import { isApiRequest, serveApi } from "./apiHttp.ts";
 import { CHECK_MILLISECONDS, type Check, checksWithin, healthReport } from "./health.ts";
 
-/** The operator's HTTP: GET /metrics, /livez and /readyz. It reads nothing from a request but its method and its target. */
+/** The operator's HTTP: GET /metrics, /livez and /readyz, open to whoever reaches it, and the API, which is not (access.ts). */
 export type AdminOptions = {
   listen: { address: string; port: number };
+  api?: Api;
   /** The Prometheus exposition. */
   metrics: () => Promise<string>;
   checks: () => Promise<readonly Check[]>;
@@ -37,6 +40,10 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
       keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
     },
     (request, response) => {
+      if (options.api !== undefined && isApiRequest(request)) {
+        serveApi(options.api, request, response, "remote");
+        return;
+      }
       answer(request, options).then(
         (result) => send(request, response, result),
         (error: unknown) => send(request, response, { status: 500, type: TEXT, body: `${reasonOf(error)}\n` }),

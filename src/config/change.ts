@@ -42,6 +42,7 @@ const LIVE = [
   "delivery.retry.delayWarningHours",
   "delivery.timeouts.connectSeconds",
   "delivery.timeouts.commandSeconds",
+  "admin.tokenFile",
   "log.level",
   "log.recipients",
 ];

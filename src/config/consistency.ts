@@ -20,6 +20,7 @@ export function inconsistencies(config: Config, readFile: ReadFile): readonly In
     ...nsec3Iterations(config),
     ...dkim(config),
     ...namedFiles(config, readFile),
+    ...adminToken(config, readFile),
   ];
 }
 
@@ -109,6 +110,22 @@ function dkim({ dkim: { domain, selector, keyFile }, tlsrpt }: Config): Inconsis
       message: `is ${domain}, which is neither the domain of tlsrpt.contact (${contactDomain}) nor above it`,
     },
   ];
+}
+
+const MIN_TOKEN_CHARACTERS = 20;
+
+function adminToken({ admin: { tokenFile } }: Config, readFile: ReadFile): Inconsistency[] {
+  if (tokenFile === undefined) return [];
+  const read = readFile(tokenFile);
+  const keys = ["admin.tokenFile"] as const;
+  if (read.kind === "missing") return [{ keys, message: `names ${tokenFile}, which does not exist` }];
+  if (read.kind === "unreadable") return [{ keys, message: `names ${tokenFile}: ${read.reason}` }];
+  const token = read.text.trim();
+  if (!/^[\x21-\x7e]*$/.test(token))
+    return [{ keys, message: `names ${tokenFile}, which is not one line of visible ASCII characters` }];
+  if (token.length >= MIN_TOKEN_CHARACTERS) return [];
+  const message = `names ${tokenFile}, whose token has ${token.length} characters; at least ${MIN_TOKEN_CHARACTERS} are needed (openssl rand -base64 32)`;
+  return [{ keys, message }];
 }
 
 function namedFiles(

@@ -3,11 +3,11 @@ import { DELIVERY_SETTINGS } from "./deliverySettings.ts";
 import { domainName } from "./domain.ts";
 import { MTA_STS_SETTINGS } from "./mtaStsSettings.ts";
 import { RESOLVER_SETTINGS } from "./resolverSettings.ts";
-import { derivedSetting, setting, settingsBelow, type ValuesOf } from "./setting.ts";
+import { derivedSetting, optionalSetting, setting, settingsBelow, type ValuesOf } from "./setting.ts";
 import { POSTGRES_SETTINGS, SPOOL_SETTING, STATE_DIRECTORY_SETTING } from "./spoolSettings.ts";
 import { SUBMISSION_SETTINGS } from "./submissionSettings.ts";
 import { DKIM_SETTINGS, TLSRPT_SETTINGS } from "./tlsReportSettings.ts";
-import { choice } from "./value.ts";
+import { choice, path } from "./value.ts";
 
 /**
  * The table of settings: the parser, `config/relay.yaml`, the reference and the names of environment variables all come from it.
@@ -32,7 +32,13 @@ export const SETTINGS = {
   dkim: DKIM_SETTINGS,
   mtaSts: MTA_STS_SETTINGS,
   admin: {
-    listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez and /readyz."),
+    listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez, /readyz and the API."),
+    tokenFile: optionalSetting(
+      path,
+      "the API is read from this machine only, and changes nothing",
+      "A file with the token of the API, at least 20 characters in one line (openssl rand -base64 32). With it reading needs it too. It is read again when it changes.",
+      "/etc/dane-relay/admin-token",
+    ),
   },
   log: {
     level: setting(choice(["debug", "info", "warn", "error"]), "info", "The least level that is logged."),

@@ -38,14 +38,33 @@ export function engineSettings(config: Config): DeliverySettings {
   };
 }
 
-function reportDelivery(event: Exclude<DeliveryModuleEvent, { kind: "session" }>, { log, instruments, clock }: Parts): void {
+/** Ends delivery, and says after a drain of the queue what stays in the spool. */
+export async function stopDelivery(
+  engine: DeliveryEngine,
+  store: Pick<Store, "counts">,
+  { log }: Pick<Parts, "log">,
+): Promise<void> {
+  const drain = await engine.stop();
+  if (drain === "transactions") return;
+  const { incoming, deferred, held } = await store.counts();
+  if (incoming + deferred + held === 0) return;
+  const reason = `${incoming + deferred + held} messages stay in the spool; they are lost if it goes with this process`;
+  log.event({ event: "queue", state: "left-behind", incoming, deferred, held, reason });
+}
+
+function reportDelivery(
+  event: Exclude<DeliveryModuleEvent, { kind: "session" }>,
+  { log, instruments, clock, ring }: Parts,
+): void {
   switch (event.kind) {
     case "attempted": {
       const { work, result, seconds } = event;
       const { outcome, trace } = result;
       instruments.delivery(outcome.kind, trace.tls);
       if (outcome.kind !== "deferred") instruments.queueWait(Math.max(0, clock.now() - work.envelope.acceptedAt) / 1000);
-      log.event(deliveryEvent(work, result, seconds));
+      const told = deliveryEvent(work, result, seconds);
+      log.event(told);
+      ring.add({ at: clock.now(), ...told });
       return;
     }
     case "ended":

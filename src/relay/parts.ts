@@ -1,3 +1,4 @@
+import type { DeliveryRing } from "../admin/deliveryRing.ts";
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
@@ -5,7 +6,17 @@ import type { Instruments } from "../metrics/instruments.ts";
 import { StoreError } from "../spool/store.ts";
 
 /** What every part of the relay is made with. */
-export type Parts = { config: Config; clock: Clock; random: Random; log: Log; instruments: Instruments };
+export type Parts = {
+  config: Config;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  instruments: Instruments;
+  /** The last attempts, for the operator. */
+  ring: DeliveryRing;
+  /** Of dane-relay, where it is known. */
+  version?: string;
+};
 
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

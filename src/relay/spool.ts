@@ -1,12 +1,15 @@
 import { mkdirSync } from "node:fs";
 import { stateDirectoryOf } from "../config/stateDirectory.ts";
 import { openPostgresStore } from "../spool/postgresStore.ts";
+import type { AdministeredStore } from "../spool/queueAdmin.ts";
 import { openSqliteStore } from "../spool/sqliteStore.ts";
-import type { Store } from "../spool/store.ts";
 import type { Parts } from "./parts.ts";
 
 /** The queue as the configuration wants it, and the directory for what is no mail. Rejects with words that say what to do. */
-export function openSpool({ config, clock, random, log }: Parts, points: string | undefined): Promise<Store> {
+export function openSpool(
+  { config, clock, random, log }: Pick<Parts, "config" | "clock" | "random" | "log">,
+  points: string | undefined,
+): Promise<AdministeredStore> {
   const { spool, postgres } = config;
   mkdirSync(stateDirectoryOf(config), { recursive: true, mode: 0o700 });
   if (spool.kind === "postgres") {

@@ -76,14 +76,16 @@ test("defaults: those of design.md §4", () => {
       opportunisticTlsVersion: "TLSv1",
       maxConnections: 200,
       maxConnectionsPerDestination: 20,
+      rates: [],
       drain: "transactions",
+      drainSeconds: 20,
       retry: { initialSeconds: 300, maximumSeconds: 14_400, lifetimeHours: 120, delayWarningHours: 4 },
       timeouts: { connectSeconds: 30, commandSeconds: undefined },
     },
     tlsrpt: { contact: undefined, organization: undefined },
     dkim: { domain: undefined, selector: undefined, keyFile: undefined },
     mtaSts: { enabled: true, caFile: undefined },
-    admin: { listen: { address: "127.0.0.1", port: 9025 } },
+    admin: { listen: { address: "127.0.0.1", port: 9025 }, tokenFile: undefined },
     log: { level: "info", format: "json", recipients: "full" },
   });
 });
@@ -487,6 +489,25 @@ for (const { name, yaml, environment, errors } of BAD) {
     assert.deepEqual(errorsOf(load(yaml, environment)), errors);
   });
 }
+
+for (const { text, message } of [
+  { text: undefined, message: "names /token, which does not exist" },
+  {
+    text: "short\n",
+    message: "names /token, whose token has 5 characters; at least 20 are needed (openssl rand -base64 32)",
+  },
+  { text: `${"x".repeat(20)}\n${"y".repeat(20)}`, message: "names /token, which is not one line of visible ASCII characters" },
+]) {
+  test(`bad: a token file that ${message}`, () => {
+    const files: Record<string, string> = text === undefined ? {} : { "/token": text };
+    assert.deepEqual(errorsOf(load("admin: {tokenFile: /token}", {}, files)), [`relay.yaml:1: admin.tokenFile: ${message}`]);
+  });
+}
+
+test("a token file that is good", () => {
+  const config = configOf(load("admin: {tokenFile: /token}", {}, { "/token": `${"x".repeat(20)}\n` }));
+  assert.equal(config.admin.tokenFile, "/token");
+});
 
 test("environment: wins over the file; lists are comma separated, lists of mappings JSON", () => {
   const config = configOf(

@@ -12,10 +12,13 @@ function load(yaml: string, environment: Environment = {}): LoadResult {
     file: "relay.yaml",
     environment,
     hostname: "mx.example.org",
-    readFile: (path) =>
-      path === "relay.yaml" || path.startsWith("/etc/dane-relay/") || path.startsWith("/etc/ssl/")
+    readFile: (path) => {
+      // The examples name files; of the token the content counts too.
+      if (path.endsWith("/admin-token")) return { kind: "text", text: "x".repeat(40) };
+      return path === "relay.yaml" || path.startsWith("/etc/dane-relay/") || path.startsWith("/etc/ssl/")
         ? { kind: "text", text: yaml }
-        : { kind: "missing" },
+        : { kind: "missing" };
+    },
   });
 }
 

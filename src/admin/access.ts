@@ -1,0 +1,83 @@
+import { isIP } from "node:net";
+import { type ApiAnswer, refused } from "./apiAnswer.ts";
+
+/**
+ * Who may do what over the operator's HTTP.
+ *
+ *                        reading                              actions
+ *   control socket       yes: its file permissions decide     yes
+ *   token configured     with the token                       with the token, from no other site's page
+ *   no token             from this machine itself, by no      no
+ *                        name of another, from no other site
+ *
+ * Recipients' addresses are personal data: reading is not free for everybody who reaches the port.
+ */
+export type Caller =
+  /** Over the control socket. */
+  | { kind: "local" }
+  /** `address`: of the peer of the connection. */
+  | { kind: "remote"; address: string; headers: Readonly<Record<string, string | undefined>> };
+
+export type Access = {
+  /** Whether a token is configured, and what one that is presented is. */
+  token: { kind: "none" } | { kind: "configured"; matches: (presented: string) => boolean };
+  /** Names of this relay, in lower case, that a browser may know it by when there is no token. */
+  hostnames: ReadonlySet<string>;
+};
+
+/** Who acts, as the audit log says it. */
+export type Actor = { who: "local" } | { who: "token" | "loopback"; client: string };
+
+export type Permission = { kind: "granted"; actor: Actor } | { kind: "refused"; answer: ApiAnswer };
+
+/** Whether `caller` may read, or change (`action`), the queue. */
+export function permissionOf(caller: Caller, purpose: "read" | "action", access: Access): Permission {
+  if (caller.kind === "local") return { kind: "granted", actor: { who: "local" } };
+  const site = foreignSite(caller.headers);
+  if (site !== undefined) return refusal("cross-site", `a page of ${site} may not use this relay`);
+  if (access.token.kind === "none") return withoutToken(caller, purpose, access);
+  const presented = /^Bearer +([^ ]+) *$/i.exec(caller.headers.authorization ?? "")?.[1];
+  if (presented === undefined) {
+    return refusal("token-required", "send the token of admin.tokenFile as Authorization: Bearer TOKEN");
+  }
+  if (!access.token.matches(presented)) return refusal("wrong-token", "this is not the token of admin.tokenFile");
+  return { kind: "granted", actor: { who: "token", client: caller.address } };
+}
+
+function withoutToken(caller: Caller & { kind: "remote" }, purpose: "read" | "action", access: Access): Permission {
+  if (purpose === "action") {
+    const message = "no token is configured: set admin.tokenFile, or use dane-relay queue on the machine of the relay";
+    return refusal("actions-disabled", message);
+  }
+  const proxied = caller.headers.forwarded !== undefined || caller.headers["x-forwarded-for"] !== undefined;
+  if (!isLoopback(caller.address) || proxied) {
+    return refusal("token-required", "reading from another machine needs a token: set admin.tokenFile");
+  }
+  // DNS rebinding: a page of another site whose name was made to lead here comes with that name.
+  if (!isOwnHost(caller.headers.host, access.hostnames)) {
+    return refusal("wrong-host", "without a token the relay answers only to its addresses, localhost and its hostname");
+  }
+  return { kind: "granted", actor: { who: "loopback", client: caller.address } };
+}
+
+/** The site whose page made the request, where that is not ours; "another site" where the browser does not name it. */
+function foreignSite(headers: Readonly<Record<string, string | undefined>>): string | undefined {
+  const { origin, host } = headers;
+  // TLS may end in front of us: the scheme is not compared.
+  if (origin !== undefined && origin.replace(/^https?:\/\//, "").toLowerCase() !== host?.toLowerCase()) return origin;
+  const site = headers["sec-fetch-site"];
+  return site === undefined || site === "same-origin" || site === "none" ? undefined : "another site";
+}
+
+export function isLoopback(address: string): boolean {
+  return /^(?:::ffff:)?127\./.test(address) || address === "::1";
+}
+
+function isOwnHost(header: string | undefined, hostnames: ReadonlySet<string>): boolean {
+  const host = (header ?? "").toLowerCase().replace(/:\d+$/, "").replace(/\.$/, "");
+  return host === "localhost" || hostnames.has(host) || isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0;
+}
+
+function refusal(...[error, message]: Parameters<typeof refused>): Permission {
+  return { kind: "refused", answer: refused(error, message) };
+}

@@ -1,0 +1,76 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { readFileSync } from "node:fs";
+
+/** The token of `admin.tokenFile`: read at the start and at every reload, and when it is presented and its last reading is a while ago. */
+const READ_AGAIN_MILLISECONDS = 2000;
+/** 120 bits as base64; a shorter one could be guessed. */
+export const MIN_TOKEN_CHARACTERS = 20;
+
+export type TokenReading = { kind: "token"; token: string } | { kind: "unusable"; reason: string };
+
+/** The token in the text of a file: one line of visible characters. */
+export function tokenIn(text: string): TokenReading {
+  const token = text.trim();
+  if (!/^[\x21-\x7e]*$/.test(token))
+    return { kind: "unusable", reason: "is not one line of visible ASCII characters without blanks" };
+  if (token.length >= MIN_TOKEN_CHARACTERS) return { kind: "token", token };
+  return {
+    kind: "unusable",
+    reason: `has ${token.length} characters, and at least ${MIN_TOKEN_CHARACTERS} are needed: openssl rand -base64 32`,
+  };
+}
+
+export function readToken(file: string): TokenReading {
+  try {
+    return tokenIn(readFileSync(file, "utf8"));
+  } catch (error) {
+    return { kind: "unusable", reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+export type AdminTokenOptions = {
+  file: string;
+  monotonic: () => number;
+  /** The file changed: it is used from now on, or it can't be, and the token before stays. */
+  onChange: (change: { kind: "renewed" } | { kind: "unusable"; reason: string }) => void;
+};
+
+export class AdminToken {
+  readonly #options: AdminTokenOptions;
+  #digest: Buffer;
+  #readAt: number;
+  #trouble = "";
+
+  /** `token`: what the file was found to hold. */
+  constructor(options: AdminTokenOptions, token: string) {
+    this.#options = options;
+    this.#digest = digestOf(token);
+    this.#readAt = options.monotonic();
+  }
+
+  /** In a time that says nothing of where the two differ, nor how long ours is. */
+  matches(presented: string): boolean {
+    if (this.#options.monotonic() - this.#readAt > READ_AGAIN_MILLISECONDS) this.readAgain();
+    return timingSafeEqual(digestOf(presented), this.#digest);
+  }
+
+  readAgain(): void {
+    const { file, monotonic, onChange } = this.#options;
+    this.#readAt = monotonic();
+    const reading = readToken(file);
+    if (reading.kind === "unusable") {
+      if (reading.reason !== this.#trouble) onChange(reading);
+      this.#trouble = reading.reason;
+      return;
+    }
+    this.#trouble = "";
+    const digest = digestOf(reading.token);
+    if (digest.equals(this.#digest)) return;
+    this.#digest = digest;
+    onChange({ kind: "renewed" });
+  }
+}
+
+function digestOf(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
+}

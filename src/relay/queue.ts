@@ -1,0 +1,31 @@
+import { systemClock, systemRandom } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { QueueAdmin } from "../spool/queueAdmin.ts";
+import { type Store, StoreError } from "../spool/store.ts";
+import { controlClient } from "./controlClient.ts";
+import { openSpool } from "./spool.ts";
+
+/** The operator's hands on the queue of a configuration, as a command has them. */
+export type OpenQueue = { queueAdmin: QueueAdmin; close(): Promise<void> };
+
+/** What a store has of the operator's hands. */
+export function queueAdminOf(store: Store | (Store & { readonly queueAdmin: QueueAdmin })): QueueAdmin {
+  if ("queueAdmin" in store) return store.queueAdmin;
+  const refuse = (): Promise<never> => Promise.reject(new StoreError("io", "this kind of spool has no queue commands"));
+  return { list: refuse, show: refuse, statistics: refuse, act: refuse };
+}
+
+/**
+ * By the control socket while a relay serves this spool; else the spool itself, whose lock is held until `close`, so that no relay can start
+ * meanwhile. A shared spool is opened beside the relays that serve it. Rejects with a StoreError that says what to do.
+ */
+export async function openQueue(config: Config): Promise<OpenQueue> {
+  if (config.spool.kind === "file") {
+    const client = await controlClient(config.spool.directory);
+    if (client !== undefined) return { queueAdmin: client, close: () => Promise.resolve() };
+  }
+  // What a relay would log at its start is no part of a command's output.
+  const log = { event: () => undefined, reconfigure: () => undefined, flush: () => Promise.resolve() };
+  const store = await openSpool({ config, clock: systemClock, random: systemRandom, log }, undefined);
+  return { queueAdmin: queueAdminOf(store), close: () => store.close() };
+}
