@@ -122,6 +122,14 @@ export type RouteSetting = {
 
 const route = mapped(writtenRoute, ({ tls, ...rest }): RouteSetting => ({ ...rest, tls: tls ?? "starttls" }));
 
+const rate = object(
+  {
+    domain: { type: routedDomain, need: "required" },
+    messagesPerMinute: { type: integer(1, 1_000_000), need: "required" },
+  },
+  () => "ok",
+);
+
 /** One of each family: which of two would be used is nothing that a reader could know. */
 const sourceAddresses = list("IP addresses, at most one of each family", ipAddress, (address) =>
   address.includes(":") ? "an IPv6 address" : "an IPv4 address",
@@ -182,10 +190,23 @@ export const DELIVERY_SETTINGS = {
   ),
   maxConnections: setting(integer(1, 10_000), 200, "Outgoing connections at a time."),
   maxConnectionsPerDestination: setting(integer(1, 1000), 20, "Outgoing connections at a time to one destination."),
+  rates: setting(
+    list("{domain, messagesPerMinute}", rate, (entry) => entry.domain),
+    [],
+    'Most messages a minute to one destination, by recipient domain (.example.org: each of its subdomains; "*": each other one). Evenly spread: ' +
+      "a second's worth may go at once.",
+    [{ domain: "example.org", messagesPerMinute: 60 }],
+  ),
   drain: setting(
-    choice(["transactions"]),
+    choice(["transactions", "queue"]),
     "transactions",
-    "What SIGTERM does before the process ends: open transactions are finished, what is queued stays in the spool.",
+    "What SIGTERM does before the process ends. transactions: open ones are finished, what is queued stays in the spool. queue: also everything " +
+      "that is due is tried, for delivery.drainSeconds at most, and the log says how much stays: for a sidecar whose spool goes with it.",
+  ),
+  drainSeconds: setting(
+    integer(1, 3600, "seconds"),
+    20,
+    "How long new attempts are begun at a stop with drain: queue. Kubernetes kills a container 30 seconds after SIGTERM unless told otherwise.",
   ),
   retry: {
     initialSeconds: setting(

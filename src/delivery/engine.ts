@@ -13,6 +13,7 @@ import { ConnectionPool } from "./connectionPool.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type ContextSettings, decidingContext } from "./contextSettings.ts";
 import { type DestinationFeedback, feedbackOf } from "./destinationFeedback.ts";
+import type { RateSetting } from "./destinationRates.ts";
 import { checkDomain, type DomainCheck } from "./domainCheck.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
 import { type ComposedNotice, composeNotices, unsaid } from "./notices.ts";
@@ -26,6 +27,10 @@ export type DeliverySettings = ContextSettings & {
   retry: RetrySettings;
   maxConnections: number;
   maxConnectionsPerDestination: number;
+  rates: readonly RateSetting[];
+  /** What `stop` does first: only end what is open, or for `drainSeconds` at most try everything that is due. */
+  drain: "transactions" | "queue";
+  drainSeconds: number;
 };
 
 /** What delivery tells: relay.ts turns it into log lines and metrics. */
@@ -76,7 +81,7 @@ export class DeliveryEngine {
     const { settings, store, clock } = options;
     this.#options = options;
     this.#settings = settings;
-    const { maxConnections, maxConnectionsPerDestination } = settings;
+    const { maxConnections, maxConnectionsPerDestination, rates } = settings;
     this.#pool = new ConnectionPool({ clock, maxConnections, maxConnectionsPerKey: maxConnectionsPerDestination });
     this.#restingHosts = new RestingHosts({ clock });
     this.#context = this.#contextOf(settings);
@@ -86,6 +91,7 @@ export class DeliveryEngine {
       run: (work) => this.#run(work),
       maxConnections,
       maxConnectionsPerDestination,
+      rates,
       onError: (error) => options.onEvent({ kind: "trouble", error }),
     });
   }
@@ -96,17 +102,22 @@ export class DeliveryEngine {
 
   /** For attempts that begin from now on; those that run, and open connections, stay as they are. */
   reconfigure(settings: DeliverySettings): void {
-    const { maxConnections, maxConnectionsPerDestination } = settings;
+    const { maxConnections, maxConnectionsPerDestination, rates } = settings;
     this.#settings = settings;
     this.#context = this.#contextOf(settings);
     this.#pool.limit({ maxConnections, maxConnectionsPerKey: maxConnectionsPerDestination });
-    this.#scheduler.limit({ maxConnections, maxConnectionsPerDestination });
+    this.#scheduler.limit({ maxConnections, maxConnectionsPerDestination, rates });
   }
 
-  /** Open transactions end and are recorded; then idle connections are closed politely. */
-  async stop(): Promise<void> {
-    await this.#scheduler.stop();
+  /**
+   * With `drain: queue` what is due is tried first. Open transactions end and are recorded; then idle connections are closed politely. Says
+   * which drain it was.
+   */
+  async stop(): Promise<DeliverySettings["drain"]> {
+    const { drain, drainSeconds } = this.#settings;
+    await this.#scheduler.stop(drain === "queue" ? drainSeconds * 1000 : 0);
     await this.#pool.close();
+    return drain;
   }
 
   get openConnections(): number {

@@ -2,10 +2,12 @@ import type { Clock } from "../clock.ts";
 import type { Work } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
 import type { DestinationFeedback } from "./destinationFeedback.ts";
+import { DestinationRates, type RateSetting } from "./destinationRates.ts";
 import { DestinationWindows } from "./destinationWindows.ts";
 
 /**
- * Which due work runs now: the oldest first, within what each destination may have at a time (destinationWindows.ts).
+ * Which due work runs now: the oldest first, within what each destination may have at a time (destinationWindows.ts) and in a minute
+ * (destinationRates.ts). Fairness between senders is in the order of the store (spool/senderTurns.ts).
  *
  * A work is due in the store; claimed: taken out for one attempt; running: its attempt is under way; then it is settled (recorded) or
  * released (as if never claimed). Claims live in memory only, so a crash makes all of them due again. Only what runs is in memory.
@@ -21,6 +23,7 @@ export type SchedulerOptions = {
   run: (work: Work) => Promise<DestinationFeedback>;
   maxConnections: number;
   maxConnectionsPerDestination: number;
+  rates?: readonly RateSetting[];
   onError: (error: unknown) => void;
 };
 
@@ -46,6 +49,7 @@ const NONE: ReadonlySet<string> = new Set();
 export class Scheduler {
   #options: SchedulerOptions;
   readonly #windows: DestinationWindows;
+  readonly #rates: DestinationRates;
   readonly #running = new Map<string, number>();
   /** Where attempts have ended, or new mail is for, since the last claim. */
   readonly #opened = new Set<string>();
@@ -55,7 +59,7 @@ export class Scheduler {
   /** Of these, works of destinations that were not working when they began. */
   #doubtful = 0;
   #timer: NodeJS.Timeout | undefined;
-  #state: "idle" | "running" | "stopping" = "idle";
+  #state: "idle" | "running" | "draining" | "stopping" = "idle";
   #pumping = false;
   #again = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -63,7 +67,9 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#windows = new DestinationWindows({ clock: options.clock, maximum: () => this.#options.maxConnectionsPerDestination });
+    const { clock } = options;
+    this.#windows = new DestinationWindows({ clock, maximum: () => this.#options.maxConnectionsPerDestination });
+    this.#rates = new DestinationRates({ clock, rates: () => this.#options.rates ?? [] });
   }
 
   start(): void {
@@ -72,20 +78,27 @@ export class Scheduler {
     this.#wake();
   }
 
-  /** Begins nothing new; resolves when every running attempt has ended and is recorded. */
-  async stop(): Promise<void> {
-    this.#state = "stopping";
-    clearTimeout(this.#timer);
-    if (this.#total === 0 && !this.#pumping) return;
-    await new Promise<void>((resolve) => {
+  /**
+   * Begins nothing new, or with `drainMilliseconds` goes on for so long at most, until nothing is left that is due and may be tried; resolves
+   * when every running attempt has ended and is recorded.
+   */
+  async stop(drainMilliseconds = 0): Promise<void> {
+    const drained = new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
+    const deadline = drainMilliseconds > 0 ? setTimeout(() => this.#endDrain(), drainMilliseconds) : undefined;
+    if (deadline !== undefined && this.#state === "running") {
+      this.#state = "draining";
+      this.#wake();
+    } else this.#endDrain();
+    await drained;
+    clearTimeout(deadline);
   }
 
   /** From now on; what runs beyond it goes on. */
-  limit(limits: Pick<SchedulerOptions, "maxConnections" | "maxConnectionsPerDestination">): void {
+  limit(limits: Pick<SchedulerOptions, "maxConnections" | "maxConnectionsPerDestination" | "rates">): void {
     this.#options = { ...this.#options, ...limits };
-    if (this.#state === "running") this.#wake();
+    this.#wake();
   }
 
   get active(): number {
@@ -106,7 +119,7 @@ export class Scheduler {
       this.#again = true;
       return;
     }
-    if (this.#state !== "running") return;
+    if (!this.#isBeginning()) return;
     this.#pumping = true;
     this.#pump()
       .catch((error: unknown) => {
@@ -125,18 +138,19 @@ export class Scheduler {
   async #pump(): Promise<void> {
     const { store, clock, maxConnections } = this.#options;
     clearTimeout(this.#timer);
-    while (this.#state === "running") {
+    while (this.#isBeginning()) {
       const free = maxConnections - this.#total;
       // Without a free connection the end of any attempt wakes us.
       if (free <= 0) return;
       const limit = Math.min(free, CLAIM_BATCH);
-      const opened = [...this.#opened];
+      const opened = [...this.#opened, ...this.#rates.refilled()];
       this.#opened.clear();
       const works = await store.claim({ now: clock.now(), limit, exclude: NONE, room: this.#rooms(), opened });
       if (works.length === 0) break;
       for (const work of works) this.#begin(work);
     }
     const sinceLook = clock.monotonic() - this.#lookedAt;
+    if (this.#state === "draining" && this.#total === 0 && !(await this.#anythingToTry())) this.#endDrain();
     this.#sleep(sinceLook < LOOK_MILLISECONDS ? LOOK_MILLISECONDS - sinceLook : await this.#untilNext());
   }
 
@@ -148,17 +162,40 @@ export class Scheduler {
     const due = next === undefined ? IDLE_POLL_MILLISECONDS : next - clock.now();
     const restEnd = this.#windows.nextRestEnd();
     const rested = restEnd === undefined ? IDLE_POLL_MILLISECONDS : restEnd - clock.monotonic();
-    return Math.min(Math.max(Math.min(due, rested), MIN_POLL_MILLISECONDS), IDLE_POLL_MILLISECONDS);
+    const refilled = this.#rates.untilRefill() ?? IDLE_POLL_MILLISECONDS;
+    return Math.min(Math.max(Math.min(due, rested, refilled), MIN_POLL_MILLISECONDS), IDLE_POLL_MILLISECONDS);
+  }
+
+  /** Whether something is due where there is room; while draining, what a rate holds back for a moment counts too. */
+  async #anythingToTry(): Promise<boolean> {
+    const { store, clock } = this.#options;
+    const next = await store.nextDueAt({ has: (destination) => this.#windowRoom(destination) <= 0 });
+    return next !== undefined && next <= clock.now();
+  }
+
+  #isBeginning(): boolean {
+    return this.#state === "running" || this.#state === "draining";
+  }
+
+  #endDrain(): void {
+    this.#state = "stopping";
+    clearTimeout(this.#timer);
+    this.#finishIfDrained();
   }
 
   #sleep(milliseconds: number): void {
     clearTimeout(this.#timer);
-    if (this.#state !== "running") return;
+    if (!this.#isBeginning()) return;
     this.#timer = setTimeout(() => this.#wake(), milliseconds);
   }
 
   /** How many more works of `destination` may run. */
   #room(destination: string): number {
+    const room = this.#windowRoom(destination);
+    return room > 0 ? Math.min(room, this.#rates.room(destination)) : room;
+  }
+
+  #windowRoom(destination: string): number {
     const room = this.#windows.window(destination) - (this.#running.get(destination) ?? 0);
     return room > 0 && this.#windows.standing(destination) !== "working" ? Math.min(room, this.#doubtfulRoom(destination)) : room;
   }
@@ -181,11 +218,12 @@ export class Scheduler {
   }
 
   #begin(work: Work): void {
-    if (this.#state !== "running" || this.#room(work.destination) <= 0) {
+    if (!this.#isBeginning() || this.#room(work.destination) <= 0) {
       this.#options.store.release(work);
       return;
     }
     const { destination } = work;
+    this.#rates.take(destination);
     const doubtful = this.#windows.standing(destination) === "working" ? 0 : 1;
     this.#running.set(destination, (this.#running.get(destination) ?? 0) + 1);
     this.#total += 1;
@@ -212,7 +250,7 @@ export class Scheduler {
     else this.#running.set(destination, count);
     this.#opened.add(destination);
     this.#total -= 1;
-    if (this.#state === "running") this.#wake();
+    this.#wake();
     this.#finishIfDrained();
   }
 
