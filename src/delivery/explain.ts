@@ -34,6 +34,8 @@ export type ExplainParts = Omit<ContextParts, "resolver"> & {
   /** Where DNS data comes from, in words. */
   source: () => string;
   connecting: "yes" | "no";
+  /** Whether `clock` tells the time, or another one. */
+  moment: Observation["moment"];
   /** Certificates that were seen at a host before. */
   historyOf?: HistoryOf;
 };
@@ -93,6 +95,7 @@ async function observe(target: Target, the: Scene): Promise<Observation> {
   return {
     destination: target.destination,
     at: the.at,
+    moment: the.moment,
     route: shownRoute(route),
     ...(mx === undefined ? {} : { mx }),
     hosts,

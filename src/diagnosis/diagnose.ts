@@ -6,7 +6,8 @@ import type { Observation } from "./observation.ts";
 /** Observations to findings: every trouble of a destination, named and with its remedy. */
 export function diagnose(seen: Observation, historyOf: HistoryOf = () => []): readonly Finding[] {
   const { destination, route, mx, hosts } = seen;
-  const context = { host: destination, anySignature: seen.anySignature, source: seen.source };
+  const { anySignature, source, moment } = seen;
+  const context = { host: destination, anySignature, source, moment };
   const ofMx = mx === undefined ? [] : (dnssecFinding(mx, context, mxSeverity(seen)) ?? []);
   const ofRoute = route.kind === "unroutable" && route.trouble.kind !== "lookup" ? routeFinding(seen, route.trouble) : [];
   const ofHosts = hosts.flatMap((host) => hostFindings(host, seen, historyOf));

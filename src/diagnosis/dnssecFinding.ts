@@ -1,13 +1,13 @@
-import { displayName, labelCount } from "../dns/name.ts";
+import { type DomainName, displayName, ROOT } from "../dns/name.ts";
 import { type Reason, type ReasonChain, type ReasonCode, reasonText } from "../dnssec/securityStatus.ts";
 import type { ChainLink } from "./chainLink.ts";
 import type { Actor, FailureClass, Finding, Severity } from "./finding.ts";
-import type { LookupObservation } from "./observation.ts";
+import type { LookupObservation, Observation } from "./observation.ts";
 import { dsLines } from "./zoneLine.ts";
 
 /** What is wrong with the DNSSEC of a name, at which link, and who mends it. */
 
-type Context = { host: string; anySignature: "yes" | "no"; source: string };
+type Context = { host: string } & Pick<Observation, "anySignature" | "source" | "moment">;
 type Trouble = { class: FailureClass; actor: Actor; rfc: string; remedy: string; paste?: readonly string[] };
 
 function innermost(reasons: ReasonChain): Reason {
@@ -28,9 +28,13 @@ export function dnssecFinding(lookup: LookupObservation, context: Context, insec
   return {
     severity: resolution.status === "insecure" ? insecure : "error",
     host: context.host,
-    explanation: `${sentence(`${effect}${reasonText(reasons)}`)} The chain of trust ends at ${displayName(zone)}.`,
+    explanation: `${sentence(`${effect}${reasonText(reasons)}`)} The chain of trust ends at ${zoneText(zone)}.`,
     ...trouble,
   };
+}
+
+function zoneText(zone: DomainName): string {
+  return zone === ROOT ? "the root zone" : displayName(zone);
 }
 
 function sentence(text: string): string {
@@ -38,14 +42,14 @@ function sentence(text: string): string {
 }
 
 /** The zone whose link does not hold; else, where the fault is in the answer, the zone that the answer is from. */
-function brokenAt(chain: readonly ChainLink[]): ChainLink["zone"] | undefined {
+function brokenAt(chain: readonly ChainLink[]): DomainName | undefined {
   return (chain.find(({ status }) => status !== "secure") ?? chain.at(-1))?.zone;
 }
 
-function insecureTrouble(lookup: LookupObservation, zone: ChainLink["zone"]): Trouble {
+function insecureTrouble(lookup: LookupObservation, zone: DomainName): Trouble {
   const { unvouchedKeys, resolution } = lookup;
   const code = resolution.reasons === undefined ? "no-ds" : innermost(resolution.reasons).code;
-  const name = displayName(zone);
+  const name = zoneText(zone);
   switch (code) {
     case "negative-trust-anchor":
       return {
@@ -90,11 +94,11 @@ function insecureTrouble(lookup: LookupObservation, zone: ChainLink["zone"]): Tr
   return { class: "dnssec-no-ds", actor: "parent-zone", rfc: "RFC 4035 §5.2", remedy, paste: unvouchedKeys.lines };
 }
 
-function brokenTrouble(lookup: LookupObservation, zone: ChainLink["zone"], context: Context): Trouble {
+function brokenTrouble(lookup: LookupObservation, zone: DomainName, context: Context): Trouble {
   const { reasons } = lookup.resolution;
   if (reasons === undefined) throw new Error("a look-up that failed has reasons");
   const code = innermost(reasons).code;
-  const name = displayName(zone);
+  const name = zoneText(zone);
   const dns = "dns-operator" as const;
   if (isStripped(code, reasons, context)) {
     const remedy = `use a resolver that passes DNSSEC records on, or set resolver.mode to recursive (now: ${context.source})`;
@@ -102,12 +106,7 @@ function brokenTrouble(lookup: LookupObservation, zone: ChainLink["zone"], conte
   }
   switch (code) {
     case "signature-expired":
-      return {
-        class: "dnssec-expired",
-        actor: dns,
-        rfc: "RFC 4035 §5.3.1",
-        remedy: `sign ${name} again, and repair whatever should have done so by itself; if all of DNSSEC seems expired, check this machine's clock`,
-      };
+      return { class: "dnssec-expired", actor: dns, rfc: "RFC 4035 §5.3.1", remedy: expiredRemedy(name, context) };
     case "signature-not-yet-valid":
       return {
         class: "dnssec-not-yet-valid",
@@ -135,6 +134,12 @@ function brokenTrouble(lookup: LookupObservation, zone: ChainLink["zone"], conte
   return { class: "dnssec-bad-signature", actor: dns, rfc: "RFC 4035 §5.3.3", remedy };
 }
 
+function expiredRemedy(name: string, { moment }: Context): string {
+  if (moment === "another")
+    return `nothing, if the signer of ${name} renews these signatures before then, as signers do by themselves`;
+  return `sign ${name} again, and repair whatever should have done so by itself; if all of DNSSEC seems expired, check this machine's clock`;
+}
+
 /** Signatures are missing everywhere, or the source says that it knows no DNSSEC. */
 function isStripped(code: ReasonCode, reasons: ReasonChain, { anySignature }: Context): boolean {
   if (/EDNS/.test(innermost(reasons).text) && code === "lookup-failed") return true;
@@ -142,11 +147,11 @@ function isStripped(code: ReasonCode, reasons: ReasonChain, { anySignature }: Co
   return anySignature === "no" && missing.includes(code);
 }
 
-function unknownKey(chain: readonly ChainLink[], zone: ChainLink["zone"]): Trouble {
-  const name = displayName(zone);
+function unknownKey(chain: readonly ChainLink[], zone: DomainName): Trouble {
+  const name = zoneText(zone);
   const link = chain.find((one) => one.zone === zone);
   const rfc = "RFC 4035 §5.2";
-  if (labelCount(zone) === 0) {
+  if (zone === ROOT) {
     return {
       class: "dnssec-unknown-key",
       actor: "you",

@@ -38,7 +38,7 @@ function verdictLines(verdict: Verdict): readonly string[] {
 /** What the outcome means, in one clause. */
 function protectionText({ kind, outcome, tls, dane, host }: Verdict): string {
   const where = host === undefined ? "" : ` to ${host}`;
-  if (kind === "undecided") return "something did not answer; a delivery would wait and try again.";
+  if (kind === "undecided") return "it cannot be known now; a delivery would wait and try again.";
   if (outcome === "failed") return "mail would be returned to its sender.";
   if (outcome === "deferred") return "mail would wait, and not be sent unprotected.";
   switch (dane) {

@@ -21,7 +21,8 @@ import { mismatchFinding, unusableFindings } from "./tlsaFinding.ts";
 export type HistoryOf = (host: string) => readonly SeenCertificate[];
 
 export function hostFindings(host: HostObservation, whole: Observation, historyOf: HistoryOf): readonly Finding[] {
-  const context = { host: host.host, anySignature: whole.anySignature, source: whole.source };
+  const { anySignature, source, moment } = whole;
+  const context = { host: host.host, anySignature, source, moment };
   const dns = host.lookups.flatMap((lookup) => dnssecFinding(lookup, context, insecureSeverity(host, lookup)) ?? []);
   // A family of addresses that is insecure says the same of the same zone as the other.
   const distinct = [...new Map(dns.map((finding) => [`${finding.class} ${finding.remedy}`, finding])).values()];

@@ -78,6 +78,8 @@ export type Observation = {
   destination: string;
   /** Milliseconds since the epoch: the moment for which everything is judged. */
   at: number;
+  /** `another`: what is published now is judged as of a time that was asked for. */
+  moment: "now" | "another";
   /** How the destination leads to hosts. `unroutable`: to none. */
   route:
     | { kind: "hosts"; found: "mx" | "no-mx" | "route"; hosts: readonly string[] }

@@ -51,6 +51,7 @@ export function createExplain({ config, resolver, mtaSts, clock, random }: Expla
       clock: moment,
       random,
       connecting,
+      moment: at === undefined ? "now" : "another",
       ...(historyOf === undefined ? {} : { historyOf }),
     };
     return explain(target, parts);
