@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { startDaemon } from "../test/lab/daemon.ts";
-import type { Assignment, Endpoint, Sender, Target } from "./sender.ts";
+import { type Assignment, type Endpoint, PROBE_DOMAIN, type Sender, type Target } from "./sender.ts";
 import { listens } from "./sink.ts";
 
 const MAIN = join(import.meta.dirname, "..", "src", "main.ts");
@@ -12,8 +12,9 @@ const NOBODY = "127.0.0.1:9";
 function targetSettings(target: Target): { resolver: object; delivery: object } {
   switch (target.kind) {
     case "route": {
-      const { address, port } = target.sink;
-      const routes = [{ domain: "*", nextHop: `[${address}]:${port}` }];
+      const { sink, probe } = target;
+      const route = (domain: string, { address, port }: Endpoint) => ({ domain, nextHop: `[${address}]:${port}` });
+      const routes = [route("*", sink), ...(probe === undefined ? [] : [route(PROBE_DOMAIN, probe)])];
       return { resolver: { mode: "forward", upstreams: [NOBODY] }, delivery: { routes } };
     }
     case "dane": {

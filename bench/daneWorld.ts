@@ -9,22 +9,26 @@ import { publish } from "../test/lab/publish.ts";
 import { authenticated, type Scenario, tlsa } from "../test/lab/scenario.ts";
 import { startUnbound } from "../test/lab/unbound.ts";
 import { assemble, type Zone } from "../test/lab/world.ts";
-import type { Endpoint } from "./sender.ts";
+import type { ReceivingHost } from "./sink.ts";
 
-/** A signed internet with one destination, whose MX host publishes TLSA 3 1 1, behind a validating Unbound. */
+/** A signed internet behind a validating Unbound: one destination, and 200 on 20 hosts; each MX host publishes TLSA 3 1 1. */
 export type DaneWorld = {
-  domain: string;
-  /** Where the MX records lead. */
-  receiver: Endpoint;
-  /** PEM: key and chain of the receiver. */
-  identity: string;
+  one: Destinations;
+  many: Destinations;
+  /** Of all hosts. */
+  port: number;
   resolver: string;
   trustAnchorFile: string;
   /** The look-ups of both relays are Unbound's work too; its CPU is not theirs. */
   stop: () => Promise<void>;
 };
 
+export type Destinations = { domains: readonly string[]; hosts: readonly [ReceivingHost, ...ReceivingHost[]] };
+
 const DOMAIN = "bench.lab";
+const SHARED = "many.lab";
+const SHARED_HOSTS = Array.from({ length: 20 }, (_, n) => `mx${n}.${SHARED}`);
+const SHARED_DOMAINS = Array.from({ length: 200 }, (_, n) => `d${n}.${SHARED}`);
 const SMTP_PORT = 25;
 /** "closed": no server of the lab's; a sink comes and goes there with each run. */
 const DESTINATION: Scenario = {
@@ -33,6 +37,13 @@ const DESTINATION: Scenario = {
   hosts: [{ name: `mx.${DOMAIN}`, server: "closed", tlsa: [tlsa("3 1 1")] }],
   expected: authenticated(`mx.${DOMAIN}`),
 };
+const MANY_DESTINATIONS: Scenario = {
+  domain: SHARED,
+  shows: "many destinations on few hosts",
+  hosts: SHARED_HOSTS.map((name) => ({ name, mx: "none", server: "closed", tlsa: [tlsa("3 1 1")] })),
+  records: SHARED_DOMAINS.map((domain, n) => `${domain} MX 10 ${SHARED_HOSTS[n % SHARED_HOSTS.length]}.`),
+  expected: authenticated(SHARED),
+};
 const SERVERS = { root: PLACES.rootServer, tld: PLACES.tldServer, domain: PLACES.domainServer } satisfies Record<
   Zone["tier"],
   number
@@ -40,12 +51,13 @@ const SERVERS = { root: PLACES.rootServer, tld: PLACES.tldServer, domain: PLACES
 
 export async function startDaneWorld(directory: string, block: AddressBlock): Promise<DaneWorld> {
   mkdirSync(directory, { recursive: true });
-  const world = assemble([DESTINATION], block, createPki());
-  const [receiver] = world.receivers;
-  if (receiver === undefined) throw new Error("the table has one host");
-  const { leaf, chainPem } = receiver.identity;
-  const identity = join(directory, "identity.pem");
-  writeFileSync(identity, `${leaf.keyPem}${chainPem}`, { mode: 0o600 });
+  const world = assemble([DESTINATION, MANY_DESTINATIONS], block, createPki());
+  const [first, second, ...others] = world.receivers.map(({ name, address, identity: { leaf, chainPem } }): ReceivingHost => {
+    const identity = join(directory, `${name}.pem`);
+    writeFileSync(identity, `${leaf.keyPem}${chainPem}`, { mode: 0o600 });
+    return { address, identity };
+  });
+  if (first === undefined || second === undefined) throw new Error("the table has hosts");
   const { files, trustAnchorFile, rootHintsFile } = await publish(world.zones, directory);
   const daemons: Daemon[] = [];
   const stop = async (): Promise<void> => {
@@ -59,9 +71,9 @@ export async function startDaneWorld(directory: string, block: AddressBlock): Pr
     const validation = { kind: "anchored", trustAnchorFile } as const;
     daemons.push(await startUnbound({ name: "unbound", directory, address: resolver, rootHintsFile, validation }));
     return {
-      domain: DOMAIN,
-      receiver: { address: receiver.address, port: SMTP_PORT },
-      identity,
+      one: { domains: [DOMAIN], hosts: [first] },
+      many: { domains: SHARED_DOMAINS, hosts: [second, ...others] },
+      port: SMTP_PORT,
       resolver,
       trustAnchorFile,
       stop,

@@ -1,126 +1,140 @@
-import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { AddressBlock } from "../test/lab/addresses.ts";
 import { startDaneRelay } from "./daneRelay.ts";
-import type { DaneWorld } from "./daneWorld.ts";
+import type { DaneWorld, Destinations } from "./daneWorld.ts";
+import { LOAD_SECONDS, type Load, submit } from "./load.ts";
 import { median } from "./machine.ts";
 import { startPostfixRelay } from "./postfixRelay.ts";
 import { cpuSeconds, memoryMiB } from "./processTree.ts";
-import type { Assignment, Endpoint, Sender, Target } from "./sender.ts";
-import { type Sink, startPlainSink, startTlsSink, until } from "./sink.ts";
+import { needsDane, type Scenario } from "./scenarios.ts";
+import type { Assignment, Sender, Target } from "./sender.ts";
+import { type Sink, startOwnSink, startPlainSink, until } from "./sink.ts";
 
 /**
  * Mail from smtp-source through a relay to a sink, as messages a second and CPU a message; both relays in turn, round by round, so that the
- * machine's drift hits both alike. Both make each message durable before they say 250.
+ * machine's drift hits both alike. Both make each message durable before they say 250. Each run has a sink of its own, and a token of its own in
+ * the sender's address where the sink is ours.
  */
-export type Scenario = {
-  title: string;
-  /** plain: one next hop without TLS; dane: MX and TLSA records of one destination, validated. */
-  delivery: { kind: "plain" } | { kind: "dane"; world: DaneWorld };
-  messages: number;
-  bytes: number;
-  sessions: number;
-  /** Of the clients; the relays reuse theirs as they see fit. */
-  clients: "a connection per message" | "reused connections";
-};
+export type Amount = Pick<Load, "messages" | "bytes" | "sessions"> & { rounds: number };
 
 /** Where everything of this benchmark lives. */
 export type Place = { directory: string; block: AddressBlock };
 
 type Figures = { accepted: number; delivered: number; cpuMilliseconds: number; memory: number };
 
-const RELAYS: Readonly<Record<"ours" | "theirs", (assignment: Assignment) => Promise<Sender>>> = {
-  ours: startDaneRelay,
-  theirs: startPostfixRelay,
-};
+export const RELAYS = {
+  "dane-relay": startDaneRelay,
+  postfix: startPostfixRelay,
+} as const satisfies Readonly<Record<string, (assignment: Assignment) => Promise<Sender>>>;
 
+const PAIR = ["dane-relay", "postfix"] as const;
 /** A compiler at run time needs its time too: what is measured is a relay that has been up for a while. */
-const WARM_UP_MESSAGES = 2000;
-/** For all messages of one run to be accepted, and to arrive. */
-const RUN_SECONDS = 180;
+const WARM_UP_MESSAGES = 5000;
+/** For all messages of one run to arrive. */
+const ARRIVAL_SECONDS = LOAD_SECONDS;
 /** After the last message of a run: what comes now should not have come at all. */
 const SETTLING_MILLISECONDS = 200;
 const RELAY_PLACE = 1;
 const SINK_PLACE = 16;
 const FIRST_PORT = 20_000;
+const PLAIN_DOMAIN = "example.net";
 
-let run = 0;
+let runs = 0;
 
-/** smtp-source, under a time limit of its own, so that it ends even when this process is killed. */
-function submit(scenario: Scenario, messages: number, to: Endpoint): Promise<void> {
-  const reuse = scenario.clients === "reused connections" ? ["-d"] : [];
-  const counts = ["-s", `${scenario.sessions}`, "-m", `${messages}`, "-l", `${scenario.bytes}`];
-  const recipient = `user@${scenario.delivery.kind === "dane" ? scenario.delivery.world.domain : "example.net"}`;
-  const addresses = ["-f", `run${run}@example.org`, "-t", recipient, `${to.address}:${to.port}`];
-  const child = spawn("timeout", [`${RUN_SECONDS}`, "smtp-source", ...reuse, ...counts, ...addresses], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`smtp-source ended with ${code}`))));
-  });
-}
-
-/** A sink that no run had before, and how mail gets there. */
-async function openTarget(scenario: Scenario, directory: string, block: AddressBlock): Promise<{ sink: Sink; target: Target }> {
-  const { delivery } = scenario;
-  switch (delivery.kind) {
-    case "plain": {
-      const sink = await startPlainSink(directory, { address: block.address(SINK_PLACE), port: FIRST_PORT + run });
-      return { sink, target: { kind: "route", sink } };
-    }
-    case "dane": {
-      const { receiver, identity, resolver, trustAnchorFile } = delivery.world;
-      return { sink: await startTlsSink(directory, receiver, identity), target: { kind: "dane", resolver, trustAnchorFile } };
-    }
-    default:
-      return delivery satisfies never;
-  }
-}
-
-async function oneRun(who: keyof typeof RELAYS, scenario: Scenario, { directory: parent, block }: Place): Promise<Figures> {
-  run += 1;
-  const directory = join(parent, `run${run}`);
+/** A folder, a port and a token that no run had before. */
+export async function freshRun<T>(
+  { directory: parent, block }: Place,
+  use: (run: { directory: string; port: number; token: string; sink: string; relay: string }) => Promise<T>,
+): Promise<T> {
+  runs += 1;
+  const directory = join(parent, `run${runs}`);
   mkdirSync(directory);
   chmodSync(directory, 0o755);
-  const { sink, target } = await openTarget(scenario, directory, block);
+  const token = `run${runs}-${randomBytes(4).toString("hex")}`;
   try {
-    const listen = { address: block.address(RELAY_PLACE), port: FIRST_PORT + run };
-    const relay = await RELAYS[who]({ directory: join(directory, "relay"), listen, target });
-    try {
-      const figures = await measure(relay, sink, scenario);
-      if (scenario.delivery.kind === "dane" && relay.provesDane() === "no")
-        throw new Error(`${relay.name} delivered without DANE`);
-      return figures;
-    } finally {
-      await relay.stop();
-    }
+    return await use({
+      directory,
+      port: FIRST_PORT + runs,
+      token,
+      sink: block.address(SINK_PLACE),
+      relay: block.address(RELAY_PLACE),
+    });
   } finally {
-    await sink.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function measure(relay: Sender, sink: Sink, scenario: Scenario): Promise<Figures> {
-  const { messages } = scenario;
+type Run = Parameters<Parameters<typeof freshRun>[1]>[0];
+
+function destinationsOf(scenario: Scenario, world: DaneWorld | undefined): Destinations | undefined {
+  if (scenario.delivery === "plain" || scenario.delivery === "ending") return undefined;
+  return scenario.delivery === "many" ? world?.many : world?.one;
+}
+
+/** A sink that no run had before, and how mail gets there. */
+async function openTarget(scenario: Scenario, world: DaneWorld | undefined, run: Run): Promise<{ sink: Sink; target: Target }> {
+  const farewell = scenario.delivery === "ending" || scenario.delivery === "one-ending" ? "ends" : "keeps";
+  if (scenario.delivery === "plain") {
+    const sink = await startPlainSink(run.directory, { address: run.sink, port: run.port });
+    return { sink, target: { kind: "route", sink } };
+  }
+  const destinations = destinationsOf(scenario, world);
+  if (destinations === undefined || world === undefined) {
+    const sink = await startOwnSink(run.directory, [{ address: run.sink }], run.port, run.token, farewell);
+    return { sink, target: { kind: "route", sink } };
+  }
+  const sink = await startOwnSink(run.directory, destinations.hosts, world.port, run.token, farewell);
+  return { sink, target: { kind: "dane", resolver: world.resolver, trustAnchorFile: world.trustAnchorFile } };
+}
+
+function oneRun(
+  who: keyof typeof RELAYS,
+  scenario: Scenario,
+  amount: Amount,
+  world: DaneWorld | undefined,
+  place: Place,
+): Promise<Figures> {
+  return freshRun(place, async (run) => {
+    const { sink, target } = await openTarget(scenario, world, run);
+    try {
+      const listen = { address: run.relay, port: run.port };
+      const relay = await RELAYS[who]({ directory: join(run.directory, "relay"), listen, target });
+      try {
+        const domains = destinationsOf(scenario, world)?.domains ?? [PLAIN_DOMAIN];
+        const figures = await measure(relay, sink, { ...amount, token: run.token, domains, clients: scenario.clients });
+        if (target.kind === "dane" && relay.provesDane() === "no") throw new Error(`${relay.name} delivered without DANE`);
+        return figures;
+      } finally {
+        await relay.stop();
+      }
+    } finally {
+      await sink.stop();
+    }
+  });
+}
+
+async function measure(relay: Sender, sink: Sink, load: Load): Promise<Figures> {
+  const { messages } = load;
+  const warmUp = Math.min(WARM_UP_MESSAGES, messages);
   const arrived = (count: number): Promise<void> =>
     until(
       () => sink.received() >= count,
-      RUN_SECONDS * 1000,
+      ARRIVAL_SECONDS * 1000,
       () => `${relay.name}: ${sink.received()} of ${count} messages at the sink`,
     );
-  await submit(scenario, WARM_UP_MESSAGES, relay);
-  await arrived(WARM_UP_MESSAGES);
+  await submit({ ...load, messages: warmUp }, relay);
+  await arrived(warmUp);
   const cpuBefore = cpuSeconds(relay.pid);
   const began = performance.now();
-  await submit(scenario, messages, relay);
+  await submit(load, relay);
   const accepted = performance.now() - began;
-  await arrived(WARM_UP_MESSAGES + messages);
+  await arrived(warmUp + messages);
   const delivered = performance.now() - began;
   await new Promise((resolve) => setTimeout(resolve, SETTLING_MILLISECONDS));
-  if (sink.received() !== WARM_UP_MESSAGES + messages)
-    throw new Error(`${relay.name}: ${sink.received()} messages arrived of ${WARM_UP_MESSAGES + messages}`);
+  if (sink.received() !== warmUp + messages)
+    throw new Error(`${relay.name}: ${sink.received()} messages arrived of ${warmUp + messages}`);
   return {
     accepted: (messages / accepted) * 1000,
     delivered: (messages / delivered) * 1000,
@@ -129,29 +143,34 @@ async function measure(relay: Sender, sink: Sink, scenario: Scenario): Promise<F
   };
 }
 
-function line(name: string, runs: readonly Figures[]): string {
+function line(name: string, figures: readonly Figures[]): string {
   const of = (key: keyof Figures, digits: number, width: number): string =>
-    median(runs.map((figures) => figures[key]))
+    median(figures.map((one) => one[key]))
       .toFixed(digits)
       .padStart(width);
   return `  ${name.padEnd(11)} accepted/s ${of("accepted", 0, 6)}  delivered/s ${of("delivered", 0, 6)}  CPU ms/message ${of("cpuMilliseconds", 3, 6)}  PSS MiB ${of("memory", 0, 4)}`;
 }
 
-/** Runs one scenario in `rounds` pairs, who begins alternating; returns the lines to print. */
-export async function endToEnd(scenario: Scenario, rounds: number, place: Place): Promise<string[]> {
-  const figures: Record<keyof typeof RELAYS, Figures[]> = { ours: [], theirs: [] };
+/** Runs one scenario in rounds, who begins alternating; returns the lines to print. */
+export async function endToEnd(
+  scenario: Scenario,
+  { rounds, ...amount }: Amount,
+  world: DaneWorld | undefined,
+  place: Place,
+): Promise<string[]> {
+  if (needsDane(scenario) && world === undefined) throw new Error(`${scenario.title} needs a signed world`);
+  const one = { ...amount, bytes: scenario.bytes ?? amount.bytes, rounds };
+  const figures = new Map<keyof typeof RELAYS, Figures[]>(PAIR.map((who) => [who, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const who of round % 2 === 0 ? (["ours", "theirs"] as const) : (["theirs", "ours"] as const)) {
-      figures[who].push(await oneRun(who, scenario, place));
-    }
+    for (const who of round % 2 === 0 ? PAIR : PAIR.toReversed())
+      figures.get(who)?.push(await oneRun(who, scenario, one, world, place));
   }
-  const { ours, theirs } = figures;
+  const [ours = [], theirs = []] = PAIR.map((who) => figures.get(who));
   const ratio = (key: keyof Figures): string =>
     median(ours.map((pair, i) => pair[key] / (theirs[i]?.[key] ?? Number.NaN))).toFixed(2);
   return [
-    `${scenario.title}: ${scenario.messages} messages of ${scenario.bytes} octets, ${scenario.sessions} sessions, ${scenario.clients}, medians of ${rounds} rounds`,
-    line("dane-relay", ours),
-    line("postfix", theirs),
+    `${scenario.title}: ${one.messages} messages of ${one.bytes} octets, ${one.sessions} sessions, ${scenario.clients}, medians of ${rounds} rounds`,
+    ...PAIR.map((who) => line(who, figures.get(who) ?? [])),
     `  ratio       accepted/s ${ratio("accepted")}x  delivered/s ${ratio("delivered")}x  CPU/message ${ratio("cpuMilliseconds")}x  PSS ${ratio("memory")}x`,
   ];
 }

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startDaemon } from "../test/lab/daemon.ts";
-import type { Assignment, Endpoint, Sender, Target } from "./sender.ts";
+import { type Assignment, type Endpoint, PROBE_DOMAIN, type Sender, type Target } from "./sender.ts";
 import { listens } from "./sink.ts";
 
 /**
@@ -69,7 +69,10 @@ function targetConfiguration(target: Target): string[] {
   switch (target.kind) {
     case "route": {
       const { address, port } = target.sink;
-      return [`relayhost = [${address}]:${port}`, "disable_dns_lookups = yes", "smtp_tls_security_level = none"];
+      const { probe } = target;
+      const probes =
+        probe === undefined ? [] : [`transport_maps = inline:{ ${PROBE_DOMAIN}=smtp:[${probe.address}]:${probe.port} }`];
+      return [...probes, `relayhost = [${address}]:${port}`, "disable_dns_lookups = yes", "smtp_tls_security_level = none"];
     }
     case "dane":
       return [

@@ -6,15 +6,17 @@ import { claimBlock } from "../test/lab/addresses.ts";
 import { cacheMemory } from "./cacheMemory.ts";
 import { startDaneWorld } from "./daneWorld.ts";
 import { benchDnssec } from "./dnssec.ts";
-import { endToEnd, type Place, type Scenario } from "./endToEnd.ts";
+import { endToEnd, type Place } from "./endToEnd.ts";
 import { benchHostile } from "./hostile.ts";
 import { benchKills } from "./kills.ts";
+import { benchLatency } from "./latency.ts";
 import { machineLines } from "./machine.ts";
 import { benchMillion } from "./million.ts";
+import { chosen, needsDane, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { benchSoak } from "./soak.ts";
 
 /**
- * `npm run bench [-- --rounds N --messages N --bytes N --only plain|dane]`, `npm run bench -- dnssec [--rounds N --domains N]`,
+ * `npm run bench [-- delivery --rounds N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
  * `npm run bench -- hostile [--lookups N]`,
  * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`,
  * `npm run bench -- soak [--minutes N]`: as root (Postfix, ports below 1024), with the Debian packages of
@@ -40,16 +42,27 @@ const [what = "delivery"] = positionals;
 const CACHED_NAMES = [200_000, 1_000_000];
 const SESSIONS = 20;
 const DEAD_DESTINATIONS = 10_000;
-const CLIENTS: readonly Scenario["clients"][] = ["a connection per message", "reused connections"];
 
 async function dnssec(place: Place): Promise<void> {
   print(await benchDnssec({ domains: Number(values.domains), rounds }, place));
   print(await cacheMemory(CACHED_NAMES));
 }
 
+/** The scenarios of scenarios.ts; the signed world is made once for all that need it. */
 async function delivery(place: Place): Promise<void> {
-  if (values.only !== "dane") await plain(place);
-  if (values.only !== "plain") await dane(place);
+  const scenarios: Scenario[] = chosen(values.only).map((name) => SCENARIOS[name]);
+  const amount = { rounds, messages, bytes, sessions: SESSIONS };
+  const world = scenarios.some(needsDane) ? await startDaneWorld(join(place.directory, "world"), place.block) : undefined;
+  try {
+    for (const scenario of scenarios) print(await endToEnd(scenario, amount, world, place));
+  } finally {
+    await world?.stop();
+  }
+}
+
+async function latency(place: Place): Promise<void> {
+  const clients = "a connection per message";
+  print(await benchLatency({ domains: ["example.net"], messages, bytes, sessions: SESSIONS, clients }, rounds, place));
 }
 
 async function kills(place: Place): Promise<void> {
@@ -68,33 +81,15 @@ async function hostile(place: Place): Promise<void> {
   print(await benchHostile(Number(values.lookups), place));
 }
 
-const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = { delivery, dnssec, hostile, kills, million, soak };
-
-async function plain(place: Place): Promise<void> {
-  for (const clients of CLIENTS) {
-    print(
-      await endToEnd(
-        { title: "plain", delivery: { kind: "plain" }, messages, bytes, sessions: SESSIONS, clients },
-        rounds,
-        place,
-      ),
-    );
-  }
-}
-
-async function dane(place: Place): Promise<void> {
-  const world = await startDaneWorld(join(place.directory, "world"), place.block);
-  try {
-    for (const clients of CLIENTS) {
-      const delivery = { kind: "dane", world } as const;
-      print(
-        await endToEnd({ title: "DANE, one destination", delivery, messages, bytes, sessions: SESSIONS, clients }, rounds, place),
-      );
-    }
-  } finally {
-    await world.stop();
-  }
-}
+const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = {
+  delivery,
+  latency,
+  dnssec,
+  hostile,
+  kills,
+  million,
+  soak,
+};
 
 function print(lines: readonly string[]): void {
   for (const text of lines) console.log(text);

@@ -14,5 +14,10 @@ export type Sender = Endpoint & {
 /** What a relay is started with: a folder of its own, where it listens, and where its mail is to go. */
 export type Assignment = { directory: string; listen: Endpoint; target: Target };
 
+/** Mail for this domain goes to `probe` where a route has one. */
+export const PROBE_DOMAIN = "probe.example";
+
 /** `route`: everything to one address, without DNS; `dane`: by MX and TLSA records, which `resolver` (port 53) validates from the anchor. */
-export type Target = { kind: "route"; sink: Endpoint } | { kind: "dane"; resolver: string; trustAnchorFile: string };
+export type Target =
+  | { kind: "route"; sink: Endpoint; probe?: Endpoint }
+  | { kind: "dane"; resolver: string; trustAnchorFile: string };

@@ -17,10 +17,21 @@ export function startPlainSink(directory: string, at: Endpoint): Promise<Sink> {
   return startSink(directory, at, "smtp-sink", ["-c", "-u", "nobody", `${at.address}:${at.port}`, `${BACKLOG}`]);
 }
 
-/** A server with STARTTLS; `identity`: a PEM file with the key and the chain. */
-export function startTlsSink(directory: string, at: Endpoint, identity: string): Promise<Sink> {
-  const program = join(import.meta.dirname, "tlsSink.ts");
-  return startSink(directory, at, process.execPath, [program, at.address, `${at.port}`, identity]);
+/** A receiving host; `identity`: a PEM file with the key and the chain, without which there is no STARTTLS. */
+export type ReceivingHost = { address: string; identity?: string };
+
+/** One process for all `hosts`, which counts what comes from senders with `token` in their address. */
+export function startOwnSink(
+  directory: string,
+  hosts: readonly [ReceivingHost, ...ReceivingHost[]],
+  port: number,
+  token: string,
+  farewell: "keeps" | "ends",
+): Promise<Sink> {
+  const program = join(import.meta.dirname, "sinkProcess.ts");
+  const places = hosts.map(({ address, identity }) => (identity === undefined ? address : `${address}=${identity}`));
+  const at = { address: hosts[0].address, port };
+  return startSink(directory, at, process.execPath, [program, token, farewell, `${port}`, ...places]);
 }
 
 async function startSink(directory: string, at: Endpoint, command: string, argv: readonly string[]): Promise<Sink> {
