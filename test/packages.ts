@@ -18,6 +18,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "prometheus", provides: "/usr/bin/promtool", service: "prometheus" },
   // For the archive that helm and kubectl come in.
   { name: "unzip", provides: "/usr/bin/unzip" },
+  { name: "postgresql", provides: "/usr/bin/pg_createcluster", service: "postgresql" },
   { name: "postfix", provides: "/usr/lib/postfix/sbin/master", service: "postfix" },
 ];
 

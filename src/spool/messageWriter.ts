@@ -1,13 +1,22 @@
 import { crc32 } from "node:zlib";
-import type { Body, BodyFiles } from "./bodyFiles.ts";
 import type { Envelope, MessageId, NewMessage } from "./message.ts";
 import { type MessageWriter, StoreError } from "./store.ts";
 
 /** Where the content of one message went: into memory, to be stored in the database, or into a file that is on disk by now. `checksum`: CRC-32. */
 export type StoredContent = { size: number; checksum: number } & ({ content: Uint8Array } | { file: string });
 
+/** Where large content goes while it comes in, and one such content; `name` is what its message's row refers to. */
+export type BodyPlace = { create(name: string): Promise<BodySink> };
+export type BodySink = {
+  readonly name: string;
+  write(bytes: Uint8Array): Promise<void>;
+  /** Resolves when all of it is durable, or will be with the message's row. */
+  finish(): Promise<void>;
+  discard(): Promise<void>;
+};
+
 export type WriterOptions = {
-  bodies: BodyFiles;
+  bodies: BodyPlace;
   newName: () => string;
   /** Content up to this size is kept in memory and stored in the database. */
   inlineBytes: number;
@@ -41,7 +50,7 @@ export class SpoolWriter implements MessageWriter {
   #chunks: Uint8Array[] = [];
   #size = 0;
   #checksum = 0;
-  #body: Body | undefined;
+  #body: BodySink | undefined;
   #state: "writing" | "committing" | "over" = "writing";
   #failure: unknown;
 
@@ -115,7 +124,7 @@ export class SpoolWriter implements MessageWriter {
 
 /** Stores content that is at hand as a whole. */
 export async function writeWhole(
-  bodies: BodyFiles,
+  bodies: BodyPlace,
   name: MessageId,
   content: Buffer,
   inlineBytes: number,

@@ -8,6 +8,8 @@ export type ClaimRequest = {
   room?: (destination: string) => number;
   /** Destinations that may have more room than at the last claim: looked at in any case, however many others have none. */
   opened?: Iterable<string>;
+  /** How many works of one destination all processes that share the queue may have claimed together. */
+  destinationLimit?: number;
 };
 
 /**
@@ -31,9 +33,14 @@ export interface Store {
   /**
    * Ends a claim: records what became of each recipient, and stores `generated` messages (DSNs) in the same transaction, so that a
    * recipient is failed if and only if its DSN is queued. While the disk is full or fails, it waits and tries again (what was delivered
-   * must not be delivered again); it rejects when the store is damaged or closed.
+   * must not be delivered again); it rejects when the store is damaged or closed. After a lost claim only what was delivered is recorded.
    */
   settle(work: Work, settled: readonly Settled[], generated: readonly { message: NewMessage; content: Buffer }[]): Promise<void>;
+  /**
+   * Whether the claim still holds: asked right before the end of the content goes out. A store that others share may have given the work to
+   * another process, because this one was not heard of; then the message must not be sent. Without it, claims end with the process.
+   */
+  holds?(work: Work): Promise<"held" | "lost">;
   /** Ends a claim without an attempt (drain, or no free connection); the recipients are due as before. */
   release(work: Work): void;
   /** When the next unclaimed recipient is due, those of `exclude` not counted; may be too early, never too late; undefined: none is waiting. */
