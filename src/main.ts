@@ -29,6 +29,8 @@ function readFile(path: string): ReturnType<Terminal["readFile"]> {
   }
 }
 
+// A reader that has gone (`| head`) wants no more.
+process.stdout.on("error", () => process.exit(1));
 const status = await dispatch(process.argv.slice(2), terminal);
 // Not before a slow reader has the rest of the output, and not later because something was left open.
 process.stdout.write("", () => process.exit(status));

@@ -1,13 +1,23 @@
 import { type Command, type ExitStatus, type Terminal, UsageError } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { explainCommand } from "./explain.ts";
+import { queueCommand } from "./queue.ts";
+import { repairCommand } from "./repair.ts";
 import { serveCommand } from "./serve.ts";
 import { tlsrptCommand } from "./tlsrpt.ts";
 import { usersCommand } from "./users.ts";
 import { VERSION } from "./version.ts";
 
 /** Every command there is. */
-const COMMANDS: readonly Command[] = [serveCommand, explainCommand, configCommand, tlsrptCommand, usersCommand];
+const COMMANDS: readonly Command[] = [
+  serveCommand,
+  explainCommand,
+  queueCommand,
+  configCommand,
+  tlsrptCommand,
+  usersCommand,
+  repairCommand,
+];
 
 /** Runs what the words behind `dane-relay` ask for. Rejects only on a bug. */
 export async function dispatch(argv: readonly string[], terminal: Terminal): Promise<ExitStatus> {

@@ -35,7 +35,7 @@ async function serve(args: readonly string[], terminal: Terminal): Promise<ExitS
       start: async () => {
         // Loaded only now, so that bad arguments and a bad configuration are told at once.
         const { startRelay } = await import("../relay.ts");
-        return startRelay({ config, clock: systemClock, random: systemRandom, log });
+        return startRelay({ version: VERSION, config, clock: systemClock, random: systemRandom, log });
       },
       started: startEvent(config),
       onStopSignal: terminal.onStopSignal,
