@@ -179,6 +179,10 @@ function* judgeHop(
   if (isDistrust(grade)) return grade;
   const { status, ttlSeconds } = grade;
   const { target, dname } = claim;
+  if (type === RR_TYPE.CNAME && !answer.some((rrset) => rrset.type === type && rrset.name === name)) {
+    // RFC 6672 §3.1: beside the DNAME stands the CNAME that it makes, and that is what was asked for.
+    return bogus({ code: "dname-synthesis", text: `there is a DNAME above ${displayName(name)}, but no CNAME` });
+  }
   if (type !== RR_TYPE.CNAME) {
     const alias: Alias = dname === undefined ? { name, target, status } : { name, target, status, dname };
     return { kind: "alias", alias, grade };

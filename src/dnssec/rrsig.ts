@@ -5,6 +5,7 @@ import {
   displayName,
   isWithin,
   labelCount,
+  labelsOf,
   nameToWire,
   rrsigLabelCount,
   suffixOf,
@@ -95,7 +96,8 @@ export function verifyRrset(rrset: RRset, keys: readonly ZoneKey[], now: number,
       continue;
     }
     const candidates = keys.filter((key) => matches(key, rrsig));
-    if (candidates.length === 0) causes.push({ code: "key-unknown", text: `there is no ${keyText(rrsig)} to verify it with` });
+    if (candidates.length === 0)
+      causes.push({ code: "key-unknown", text: `there is no ${keyText(rrsig)} to verify it with`, zone: rrsig.signer });
     for (const key of candidates) {
       checks += 1;
       if (checks > MAX_SIGNATURE_CHECKS_PER_RRSET) return failed(rrset, [...causes, tooMuch(`${checks - 1} signature checks`)]);
@@ -137,6 +139,8 @@ function unfitness(rrset: RRset, rrsig: Rrsig, now: number): Reason | undefined 
   if (rrsig.labels < ownerLabels) {
     // A wildcard stands inside the zone that signed it; one above the zone's apex would speak for other zones.
     if (rrsig.labels < labelCount(rrsig.signer)) return unusable("the RRSIG counts fewer labels than its signer has");
+    // By RFC 4035 §5.3.2 it may be, but other validators compute another owner for it, and no host has such a name.
+    if (labelsOf(rrset.name)[0] === "*") return unusable("a name that begins with * was expanded from another wildcard");
     // RFC 4592 §4: these do not come out of a wildcard. NSEC and NSEC3 that did would deny names that they were not made for.
     if (NEVER_EXPANDED.has(rrset.type)) return unusable(`a ${typeName(rrset.type)} record was expanded from a wildcard`);
   }

@@ -35,8 +35,8 @@ export type ReasonCode =
   | "nsec3-iterations"
   | "negative-trust-anchor";
 
-/** One link of an explanation. `zone` or name it speaks of is part of the text. */
-export type Reason = { code: ReasonCode; text: string };
+/** One link of an explanation. The zone or name it speaks of is part of the text; `zone` is the one whose keys lack the key of "key-unknown". */
+export type Reason = { code: ReasonCode; text: string; zone?: DomainName };
 
 /** Outermost first: "the MX of example.org is bogus", "because the DNSKEY of example.org ...", "because ...". Reads as a sentence. */
 export type ReasonChain = readonly [Reason, ...Reason[]];

@@ -31,6 +31,9 @@ export const LOOKUP_LIMITS: SharedLimits = { signatureChecks: 48, costlySignatur
 /** DS and DNSKEY: an honest zone needs 2 checks, or 6 where there is no DS; and each answer may come from a second server. */
 export const ZONE_LIMITS: SharedLimits = { signatureChecks: 24, costlySignatureChecks: 8, nsec3Answers: 2 };
 
+/** In checks of the usual cost. */
+const COSTLY_CHECK_COST = 4;
+
 /** What is left for all answers that one question leads to. */
 export class SharedBudget {
   readonly #limits: SharedLimits;
@@ -40,6 +43,11 @@ export class SharedBudget {
 
   constructor(limits: SharedLimits) {
     this.#limits = limits;
+  }
+
+  /** Checks that were made, a costly one counted as what it costs. */
+  get cost(): number {
+    return this.#signatureChecks + (COSTLY_CHECK_COST - 1) * this.#costlySignatureChecks;
   }
 
   /** The limit that one more check would exceed, in words; undefined when it may be made. */

@@ -48,22 +48,35 @@ export function createResolver(options: ResolverOptions): ValidatingResolver {
   const memory = { maxOctets: options.cacheOctets ?? CACHE_OCTETS, octetsOf };
   const answers = new TtlCache<Resolution<ResourceRecord>>(options.cacheEntries, () => options.clock.monotonic(), memory);
   const flights = new Map<string, Promise<Resolution<ResourceRecord>>>();
+  let { anchors } = validator;
+
+  /** RFC 5011 §2.1: what a key was trusted for that is trusted no more, is proved anew. */
+  function forgetWhereAnchorsChanged(): void {
+    if (validator.anchors === anchors) return;
+    anchors = validator.anchors;
+    answers.clear();
+    flights.clear();
+  }
 
   async function judge(name: DomainName, type: number, key: string): Promise<Resolution<ResourceRecord>> {
     const began = options.clock.monotonic();
+    const trusted = anchors;
     const resolution = await validator.lookup(name, type);
-    answers.set(key, detached(resolution), cacheSeconds(resolution));
+    if (validator.anchors === trusted) answers.set(key, detached(resolution), cacheSeconds(resolution));
     options.onVerdict?.({ name, type, resolution, milliseconds: options.clock.monotonic() - began });
     return resolution;
   }
 
   function lookup(name: DomainName, type: number): Promise<Resolution<ResourceRecord>> {
+    forgetWhereAnchorsChanged();
     const key = `${type} ${name}`;
     const known = answers.get(key);
     if (known !== undefined) return Promise.resolve(remaining(known.value, known.ttlSeconds));
     const underWay = flights.get(key);
     if (underWay !== undefined) return underWay;
-    const flight = judge(name, type, key).finally(() => flights.delete(key));
+    const flight = judge(name, type, key).finally(() => {
+      if (flights.get(key) === flight) flights.delete(key);
+    });
     flights.set(key, flight);
     return flight;
   }

@@ -172,12 +172,9 @@ test("the wildcard's own records are no expansion", () => {
   assert.equal(result.expansion, undefined);
 });
 
-test("an asterisk in the question may itself come out of a wildcard", () => {
-  const result = verify(expanded("*.w.example.org", "*.b.w.example.org", "A 192.0.2.1"));
-  assert.equal(result.kind === "verified" ? result.expansion?.nextCloser : result.kind, "b.w.example.org.");
-});
-
 const NO_EXPANSION: readonly [title: string, set: RRset][] = [
+  // By RFC 4035 §5.3.2 it could be one; Unbound computes another owner and refuses it, and no host is called so.
+  ["of a wildcard for another asterisk", expanded("*.w.example.org", "*.b.w.example.org", "A 192.0.2.1")],
   ["of a wildcard above the zone (CVE-2026-44690)", expanded("*.org", "www.example.org", "A 192.0.2.1")],
   ["of the root's wildcard", expanded("*", "www.example.org", "A 192.0.2.1")],
   ["of NSEC", expanded("*.example.org", "www.example.org", "TYPE47 \\# 3 000000")],
