@@ -1,21 +1,11 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { spawn } from "node:child_process";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { stringify } from "yaml";
+import { compileRelay } from "./compiledRelay.ts";
 
 /** What goes into an image: compiled JavaScript, run by an unprivileged user, and stopped by SIGTERM. */
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -37,13 +27,7 @@ async function ready(): Promise<boolean> {
 test("the compiled relay starts as an unprivileged user, is ready, and SIGTERM ends it with 0", {
   timeout: 120_000,
 }, async () => {
-  const compiled = spawnSync(join(ROOT, "node_modules", ".bin", "tsc"), ["-p", "deploy", "--outDir", join(directory, "dist")], {
-    cwd: ROOT,
-    encoding: "utf8",
-  });
-  assert.equal(compiled.status, 0, compiled.stdout);
-  copyFileSync(join(ROOT, "package.json"), join(directory, "package.json"));
-  symlinkSync(join(ROOT, "node_modules"), join(directory, "node_modules"));
+  compileRelay(directory);
   const spool = join(directory, "spool");
   mkdirSync(spool, { mode: 0o700 });
   const identity = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
