@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { explanationJson } from "../../../src/diagnosis/explanationJson.ts";
+import { explanationText } from "../../../src/diagnosis/explanationText.ts";
+import { FAILURE_CLASSES } from "../../../src/diagnosis/finding.ts";
+import { ROWS } from "./explainRows.ts";
+import { explainIn } from "./explainWorld.ts";
+
+describe("explain names the trouble, who mends it and how; and what it says mends it", () => {
+  for (const row of ROWS)
+    test(`${row.class}: ${row.shows}`, async () => {
+      const { explanation, commands } = await explainIn(row.world);
+      const shown = JSON.stringify(explanationJson(explanation));
+      assert.equal(explanation.verdict.kind, row.verdict, shown);
+      const found = explanation.findings.filter((finding) => finding.class === row.class);
+      assert.equal(found.length, 1, JSON.stringify(explanation.findings));
+      const [finding] = found;
+      assert.ok(finding !== undefined);
+      assert.equal(finding.actor, row.actor);
+      assert.equal(finding.severity, row.severity ?? "error");
+      assert.equal(finding.host, row.host ?? "example.test");
+      assert.match(`${finding.explanation} ${finding.remedy}`, row.says);
+      assert.match(finding.rfc, /^RFC \d+( §[\d.]+)?$/);
+      assert.ok(!commands.some((line) => /^(?:MAIL|RCPT|DATA|BDAT|AUTH)/i.test(line)), commands.join("; "));
+      if (row.mended === undefined) return;
+      const after = await explainIn(row.mended(finding.paste ?? []));
+      assert.equal(after.explanation.verdict.kind, "deliverable", explanationText(after.explanation));
+      assert.deepEqual(
+        after.explanation.findings.filter((one) => one.class === row.class),
+        [],
+      );
+    });
+
+  test("each class has a row", () => {
+    const shown = new Set(ROWS.map((row) => row.class));
+    assert.deepEqual(
+      FAILURE_CLASSES.filter((one) => !shown.has(one)),
+      [],
+    );
+  });
+});
