@@ -15,6 +15,7 @@ import { type ContextSettings, decidingContext } from "./contextSettings.ts";
 import { type DestinationFeedback, feedbackOf } from "./destinationFeedback.ts";
 import type { RateSetting } from "./destinationRates.ts";
 import { checkDomain, type DomainCheck } from "./domainCheck.ts";
+import { heldContent } from "./heldContent.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
 import { type ComposedNotice, composeNotices, unsaid } from "./notices.ts";
 import { RestingHosts } from "./restingHosts.ts";
@@ -223,7 +224,7 @@ export class DeliveryEngine {
           return result;
         },
       },
-      content: (work) => this.#contentOf(work),
+      content: (work) => heldContent(work, this.#contentOf(work), this.#options.store),
       onHost: (trace) => onEvent({ kind: "host", trace }),
       onSession: (result) => onEvent({ kind: "session", result }),
       onTrouble: (error) => onEvent({ kind: "trouble", error }),

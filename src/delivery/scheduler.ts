@@ -101,6 +101,12 @@ export class Scheduler {
     this.#wake();
   }
 
+  /** The operator asks for attempts now: no destination is left alone because it failed before. */
+  endRests(): void {
+    for (const destination of this.#windows.endRests()) this.#opened.add(destination);
+    if (this.#state === "running") this.#wake();
+  }
+
   get active(): number {
     return this.#total;
   }
@@ -145,7 +151,8 @@ export class Scheduler {
       const limit = Math.min(free, CLAIM_BATCH);
       const opened = [...this.#opened, ...this.#rates.refilled()];
       this.#opened.clear();
-      const works = await store.claim({ now: clock.now(), limit, exclude: NONE, room: this.#rooms(), opened });
+      const destinationLimit = this.#options.maxConnectionsPerDestination;
+      const works = await store.claim({ now: clock.now(), limit, exclude: NONE, room: this.#rooms(), opened, destinationLimit });
       if (works.length === 0) break;
       for (const work of works) this.#begin(work);
     }
