@@ -58,8 +58,8 @@ function parseV1(received: Buffer): ProxyHeader {
     .split(" ");
   // "the receiver must ignore anything presented before the CRLF"
   if (protocol === "UNKNOWN") return { kind: "unknown", length };
-  const isAddress = { TCP4: isIPv4, TCP6: isPlainIpv6 }[protocol];
-  if (isAddress === undefined) return malformed("version 1 with a protocol other than TCP4, TCP6, UNKNOWN");
+  if (protocol !== "TCP4" && protocol !== "TCP6") return malformed("version 1 with a protocol other than TCP4, TCP6, UNKNOWN");
+  const isAddress = protocol === "TCP4" ? isIPv4 : isPlainIpv6;
   if (!isAddress(source) || !isAddress(destination)) return malformed(`version 1 with an address that is not one of ${protocol}`);
   const port = portOf(sourcePort);
   if (port === undefined || portOf(destinationPort) === undefined) return malformed("version 1 with a malformed port");
