@@ -166,6 +166,8 @@ function* judgeHop(
 ): Judging<Hop | Distrust> {
   if (type === RR_TYPE.RRSIG) return signaturesAt(name, message);
   const claim = aliasOf(name, answer, message);
+  // What is no single alias is none, also where it was asked for.
+  if (type === RR_TYPE.CNAME && isDistrust(claim)) return claim;
   const refusal = yield* judgeOthers(name, type, answer, terms);
   if (refusal !== undefined) return refusal;
   const own = ownRecords(answer, name, type, claim);

@@ -141,6 +141,8 @@ export type UnsignedCut = Extract<Trust, { kind: "insecure" | "interior" }>;
 export function* cutWithoutDs(name: DomainName, parent: SecureZone, terms: Terms): Judging<UnsignedCut | Distrust> {
   const denials = yield* zoneDenials(parent, terms);
   const denial = yield* denials.noDs(name);
+  const stray = denial.kind === "notProved" ? undefined : strayDenial(parent, terms);
+  if (stray !== undefined) return bogus(...stray);
   switch (denial.kind) {
     case "unsignedDelegation": {
       const text = `${displayName(parent.name)} delegates ${displayName(name)} without a DS record`;
@@ -155,4 +157,16 @@ export function* cutWithoutDs(name: DomainName, parent: SecureZone, terms: Terms
     default:
       return denial satisfies never;
   }
+}
+
+/** Why not every denial in an answer about a cut is the parent's, needed or not: what opens a cut must be beyond doubt. */
+function strayDenial(parent: SecureZone, terms: Terms): ReasonChain | undefined {
+  for (const rrset of terms.authority) {
+    if (rrset.type !== RR_TYPE.NSEC && rrset.type !== RR_TYPE.NSEC3) continue;
+    const verification = verifiedBeside(rrset, parent, terms);
+    if (verification.kind === "verified") continue;
+    const text = `the ${typeName(rrset.type)} of ${displayName(rrset.name)} beside the denial of DS is not authentic`;
+    return [{ code: "denial-invalid", text }, ...verification.reasons];
+  }
+  return undefined;
 }
