@@ -1,23 +1,7 @@
-import type { DaneOutcome } from "../policy/disposition.ts";
+import type { DeliveryEvent } from "../log.ts";
 
-/** What became of one recipient at one attempt, as the page and the API show it; the words are the log's. */
-export type DeliveryRecord = {
-  /** Milliseconds since the epoch. */
-  at: number;
-  id: string;
-  recipient: string;
-  /** The destination. */
-  domain: string;
-  host?: string;
-  /** 1 for the first. */
-  attempt: number;
-  outcome: "delivered" | "deferred" | "failed";
-  tls: string;
-  dane: DaneOutcome;
-  status: string;
-  reason?: string;
-  seconds: number;
-};
+/** What became of one recipient at one attempt, in the words of the log; `at`: milliseconds since the epoch. */
+export type DeliveryRecord = Omit<DeliveryEvent, "event"> & { at: number };
 
 /** What the ring knows of one destination. */
 export type RecentDestination = { delivered: number; deferred: number; failed: number; last: DeliveryRecord };

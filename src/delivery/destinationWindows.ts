@@ -61,6 +61,17 @@ export class DestinationWindows {
     this.#forgetOldest();
   }
 
+  /** Those that rest may be probed now; which they were. */
+  endRests(): readonly string[] {
+    const ended = [...this.#resting];
+    for (const destination of ended) {
+      const memory = this.#memories.get(destination);
+      if (memory !== undefined) this.#memories.set(destination, { ...memory, restUntil: 0 });
+    }
+    this.#resting.clear();
+    return ended;
+  }
+
   /** When the first of those that rest may be probed, on the monotonic clock; undefined: none rests. */
   nextRestEnd(): number | undefined {
     const now = this.#options.clock.monotonic();

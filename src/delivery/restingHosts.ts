@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { ConnectionFailure, ConnectionRequest, ConnectionResult } from "./connection.ts";
+import type { DialTarget } from "./dial.ts";
 
 /**
  * Hosts that could not be used lately, for all messages and destinations together: ten thousand domains behind one dead host wait for it once,
@@ -38,25 +39,53 @@ export class RestingHosts {
     this.#maxRemembered = maxRemembered;
   }
 
-  /** Connects by `open`; to a host that rests it does not, and says how it failed before. Rejects only when `open` does. */
+  /**
+   * Connects by `open`, to one of the addresses that do not rest; where all do it does not, and says how the first one failed before. Rejects
+   * only when `open` does.
+   */
   async connect(
     request: ConnectionRequest,
     open: (request: ConnectionRequest) => Promise<ConnectionResult>,
   ): Promise<ConnectionResult> {
-    const host = `${request.address} ${request.port}`;
-    const memory = this.#memories.get(host);
-    if (memory !== undefined && memory.failures >= FAILURES_BEFORE_REST) {
-      if (memory.restUntil > this.#clock.monotonic() || memory.probe === "under-way")
-        return { kind: "failed", failure: this.#recalled(memory) };
-      memory.probe = "under-way";
+    const { address, localAddress, others = [], ...same } = request;
+    const memoryOf = (target: DialTarget): Memory | undefined => this.#memories.get(`${target.address} ${request.port}`);
+    const all = [localAddress === undefined ? { address } : { address, localAddress }, ...others];
+    const [first, ...rest] = all.filter((target) => !this.#rests(memoryOf(target)));
+    if (first === undefined) {
+      const memory = memoryOf({ address });
+      if (memory === undefined) throw new Error(`${address} rests, and nothing is known of it`);
+      return { kind: "failed", failure: this.#recalled(memory) };
     }
+    const probed = [first, ...rest].flatMap((target) => memoryOf(target) ?? []);
+    for (const memory of probed) if (memory.failures >= FAILURES_BEFORE_REST) memory.probe = "under-way";
     try {
-      const result = await open(request);
-      this.#learn(host, result);
+      const result = await open({ ...same, ...first, ...(rest.length === 0 ? {} : { others: rest }) });
+      this.#learnAll(first.address, request.port, result);
       return result;
     } finally {
-      if (memory !== undefined) memory.probe = "none";
+      for (const memory of probed) memory.probe = "none";
     }
+  }
+
+  /** Hosts that rest may be tried now, one connection at a time. */
+  endRests(): void {
+    for (const memory of this.#memories.values()) memory.restUntil = 0;
+  }
+
+  #rests(memory: Memory | undefined): boolean {
+    if (memory === undefined || memory.failures < FAILURES_BEFORE_REST) return false;
+    return memory.restUntil > this.#clock.monotonic() || memory.probe === "under-way";
+  }
+
+  /** Each address that was tried, or the one that was connected to; nothing is known of one that was only slower. */
+  #learnAll(address: string, port: number, result: ConnectionResult): void {
+    if (result.kind === "failed" && result.failure.dialled !== undefined) {
+      for (const { address: tried, text } of result.failure.dialled)
+        this.#learn(`${tried} ${port}`, { kind: "failed", failure: { stage: "connect", text } });
+      return;
+    }
+    const ends = result.kind === "ready" ? result.session.ends : result.failure.ends;
+    this.#learn(`${ends?.address ?? address} ${port}`, result);
   }
 
   #learn(host: string, result: ConnectionResult): void {

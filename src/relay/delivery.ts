@@ -64,7 +64,8 @@ function reportDelivery(
       if (outcome.kind !== "deferred") instruments.queueWait(Math.max(0, clock.now() - work.envelope.acceptedAt) / 1000);
       const told = deliveryEvent(work, result, seconds);
       log.event(told);
-      ring.add({ at: clock.now(), ...told });
+      const { event: _, ...record } = told;
+      ring.add({ at: clock.now(), ...record });
       return;
     }
     case "ended":

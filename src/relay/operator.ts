@@ -57,7 +57,11 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
       counts: await store.counts(),
       exceptions: engine.activeExceptions(),
     }),
-    onAudit: (record) => parts.log.event(auditEvent(record)),
+    onAudit: (record) => {
+      parts.log.event(auditEvent(record));
+      // Due now means tried now, also where a host or a destination is left alone for a while.
+      if (record.action === "retry") engine.endRests();
+    },
   });
   return {
     api,

@@ -124,7 +124,14 @@ export const NEVER_TRIED = "not tried yet";
 const GROUP_CHARACTERS = 200;
 const MAIL_ADDRESS = /<?[^\s<>"'();:,@]+@([^\s<>"'();:,@]+?)>?(?=[\s"'();:,]|[.]?$|$)/g;
 
-/** Reasons that differ only in whose mailbox they speak of are one: mail addresses are cut to `*@domain`, and the text to 200 characters. */
+/** How long a host has been resting (delivery/restingHosts.ts). */
+const SINCE_WHEN = / \(\d+ s ago, failure \d+ in a row; [^)]*\)/g;
+
+/**
+ * Reasons that differ only in whose mailbox they speak of, or since when, are one: mail addresses are cut to `*@domain`, and the text to 200
+ * characters.
+ */
 export function reasonGroup(reason: string | undefined): string {
-  return reason === undefined ? NEVER_TRIED : reason.replace(MAIL_ADDRESS, "*@$1").slice(0, GROUP_CHARACTERS);
+  if (reason === undefined) return NEVER_TRIED;
+  return reason.replace(SINCE_WHEN, "").replace(MAIL_ADDRESS, "*@$1").slice(0, GROUP_CHARACTERS);
 }

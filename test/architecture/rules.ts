@@ -44,6 +44,7 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   admin: [
     ...PURE_AREAS,
     "spool/queueAdmin",
+    "type:log",
     ...["resolver", "spool", "submission", "delivery", "reporting", "workers"].map((area) => `type:${area}`),
   ],
   config: [],
@@ -51,7 +52,7 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
     ...PURE_AREAS,
     ...["clock", "log", "resolver", "spool", "submission", "delivery", "reporting", "workers", "metrics", "admin", "config"],
   ],
-  cli: [...PURE_AREAS, "spool/queueAdmin", "relay", "config", "clock", "log"],
+  cli: [...PURE_AREAS, "spool/queueAdmin", "spool/repair", "relay", "config", "clock", "log"],
   main: ["cli"],
 };
 
