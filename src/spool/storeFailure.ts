@@ -47,8 +47,8 @@ export function failureOf(error: unknown, directory: string): Failure {
 
 export function repairAdvice(directory: string): string {
   return (
-    `stop the relay, keep a copy of ${directory}, then in it run "sqlite3 queue.db .recover | sqlite3 repaired.db", ` +
-    "remove queue.db-wal, move repaired.db to queue.db, and start the relay"
+    `stop the relay, run "dane-relay repair" with its configuration (it copies what can be read of ${directory}, keeps what is damaged, ` +
+    "and names what is lost), and start the relay"
   );
 }
 

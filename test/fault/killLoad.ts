@@ -9,7 +9,7 @@ import { SmtpClient } from "../fake/smtpClient.ts";
  * reply), acknowledged (250).
  */
 const LARGE_EVERY = 6;
-const LARGE_OCTETS = 70_000;
+const LARGE_OCTETS = 140_000;
 const SMALL_OCTETS = 2000;
 /** The first client stops in the middle of each content for this long, so that kills find it there. */
 const PAUSE_MILLISECONDS = 50;

@@ -184,7 +184,7 @@ for (const [name, damage] of [
     damage(join(directory, "queue.db"));
     const error = await refusal(directory);
     assert.equal(error.kind, "corrupt");
-    assert.match(error.message, /\.recover.*queue\.db/);
+    assert.match(error.message, /run "dane-relay repair"/);
     assert.ok(error.message.includes(directory));
   });
 }
