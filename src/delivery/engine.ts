@@ -121,6 +121,12 @@ export class DeliveryEngine {
     return drain;
   }
 
+  /** What failed before is tried now all the same, where something of it is due: the operator asks for it. */
+  endRests(): void {
+    this.#restingHosts.endRests();
+    this.#scheduler.endRests();
+  }
+
   get openConnections(): number {
     return this.#pool.open;
   }
