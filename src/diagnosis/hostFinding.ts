@@ -45,7 +45,8 @@ export function hostFindings(host: HostObservation, whole: Observation, historyO
 
 /** That DANE does not apply to a host for want of DNSSEC is a pity only where TLSA records wait for it; that is not asked for. */
 function insecureSeverity(host: HostObservation, lookup: LookupObservation): Severity {
-  if (host.kind === "reachable" && host.demand.kind === "refuse") return "error";
+  const { demand } = host.kind === "reachable" ? host : { demand: undefined };
+  if (demand?.kind === "refuse" && demand.wanted === "dane-only") return "error";
   return lookup.unvouchedKeys !== undefined && lookup.unvouchedKeys.lines.length > 0 ? "warning" : "info";
 }
 
@@ -179,11 +180,23 @@ function fallbackFinding(
   return finding === undefined ? undefined : { ...finding, severity: "warning" };
 }
 
+/** Who says that there has to be TLS. */
+function tlsDemandText(demand: ReachableHost["demand"]): string {
+  if (demand.kind === "authenticateByPkix")
+    return demand.wanted === "sts"
+      ? `the MTA-STS policy of ${displayName(demand.domain)} promises it`
+      : "mail with credentials needs it";
+  const byTlsa = demand.kind === "authenticate" || (demand.kind === "encrypt" && demand.success === "unusable");
+  return byTlsa
+    ? "its TLSA records promise it"
+    : "the settings of this relay demand it (delivery.tlsPolicies, delivery.insecureMx)";
+}
+
 /** A session that did not come about, and not for the certificate. */
 function stageFinding(
   { address, port }: SessionObservation,
   { stage, text, reply }: NonNullable<SessionObservation["failure"]>,
-  { host }: ReachableHost,
+  { host, demand }: ReachableHost,
 ): Finding | undefined {
   const about = { severity: "error", host, actor: "mail-operator" } as const;
   const said = reply === undefined ? "" : ` (${replyText(reply)})`;
@@ -203,8 +216,8 @@ function stageFinding(
       return {
         ...about,
         class: "starttls-missing",
-        explanation: `${host} (${address}) offers no STARTTLS, but its policy demands TLS: a record in DNS says that it has it.`,
-        rfc: "RFC 7672 §2.2",
+        explanation: `${host} (${address}) offers no STARTTLS, but ${tlsDemandText(demand)}.`,
+        rfc: demand.kind === "authenticateByPkix" ? "RFC 8461 §5" : "RFC 7672 §2.2",
         remedy:
           "switch STARTTLS on in the mail server; if it is on, a firewall between here and there takes it out (often called SMTP inspection)",
       };

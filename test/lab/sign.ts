@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -68,12 +68,33 @@ function bindArguments(signing: Signing): string[] {
   return ["-q", "-P", "-S", "-O", "full", "-s", inception, "-e", expiration, ...denial, ...keys];
 }
 
-/** Signs `zone` (master-file text whose names are absolute or relative to `origin`) in `directory`, which is made. */
+/** Signs `zone` (master-file text whose names are absolute or relative to `origin`) in `directory`, which is made, with new keys. */
 export async function signZone(directory: string, origin: string, zone: string, signing: Signing): Promise<SignedZone> {
   await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, "zone"), zone);
   const keys = [await makeKey(directory, origin, signing.algorithm, "key")];
   if (signing.keys === "ksk-zsk") keys.push(await makeKey(directory, origin, signing.algorithm, "zone"));
+  return signWith(keys, { directory, origin, zone, signing });
+}
+
+/** Signs the zone that was signed in `directory` before, with the same keys; `change` is what its operator does to it first. */
+export async function signAgain(
+  directory: string,
+  origin: string,
+  change: (zone: string) => string,
+  signing: Signing,
+): Promise<SignedZone> {
+  const zone = change(await readFile(join(directory, "zone"), "utf8"));
+  const keys = (await readdir(directory))
+    .filter((file) => /^K.*\.private$/.test(file))
+    .map((file) => file.replace(/\.private$/, ""));
+  return signWith(keys, { directory, origin, zone, signing });
+}
+
+async function signWith(
+  keys: readonly string[],
+  { directory, origin, zone, signing }: { directory: string; origin: string; zone: string; signing: Signing },
+): Promise<SignedZone> {
+  await writeFile(join(directory, "zone"), zone);
   if (signing.signer === "ldns")
     await run("ldns-signzone", ["-o", origin, ...ldnsArguments(signing), "-f", "signed", "zone", ...keys], { cwd: directory });
   else
