@@ -54,7 +54,7 @@ export const realDisk: Disk = {
   fileSystem: (directory) => statfsSync(directory).type,
 };
 
-/** Network file systems (linux/magic.h), where locks and fsync do not hold what SQLite's WAL needs of them. */
+/** File systems (linux/magic.h) where locks and fsync do not hold what SQLite's WAL needs of them. */
 const UNSAFE_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x6969, "NFS"],
   [0x517b, "SMB"],
@@ -63,9 +63,29 @@ const UNSAFE_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x5346414f, "AFS"],
   [0x6b414653, "AFS"],
   [0x564c, "NCP"],
+  [0x01021997, "9p"],
+  [0x00c36400, "Ceph"],
 ]);
+const FUSE = 0x65735546;
+/** FUSE is what a program makes of it: sshfs, s3fs, GlusterFS. These pass everything to the kernel below, or are a local disk's format. */
+const LOCAL_FUSE: ReadonlySet<string> = new Set(["virtiofs", "fuseblk"]);
 
-/** Name of the network file system that `type` stands for; undefined: the spool may lie there. */
-export function unsafeFileSystem(type: number): string | undefined {
-  return UNSAFE_FILE_SYSTEMS.get(type >>> 0);
+/** Name of the file system that `type` stands for where the spool must not lie; undefined: it may. `mounts`: /proc/self/mountinfo. */
+export function unsafeFileSystem(type: number, directory: string, mounts: () => string): string | undefined {
+  if (type >>> 0 !== FUSE) return UNSAFE_FILE_SYSTEMS.get(type >>> 0);
+  const name = mountedType(mounts(), directory);
+  return name !== undefined && LOCAL_FUSE.has(name) ? undefined : (name ?? "FUSE");
+}
+
+/** The type of the mount that holds `path` (proc(5): the fields behind " - "): the longest mount point that leads to it, the last one there. */
+function mountedType(mountinfo: string, path: string): string | undefined {
+  let best: { length: number; type: string } | undefined;
+  for (const line of mountinfo.split("\n")) {
+    const [, point, type] = /^\S+ \S+ \S+ \S+ (\S+) .* - (\S+) /.exec(line) ?? [];
+    if (point === undefined || type === undefined) continue;
+    const mounted = point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const leads = mounted === "/" || path === mounted || path.startsWith(`${mounted}/`);
+    if (leads && mounted.length >= (best?.length ?? 0)) best = { length: mounted.length, type };
+  }
+  return best?.type;
 }

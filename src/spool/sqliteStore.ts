@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Clock, type Random, systemClock, systemRandom } from "../clock.ts";
 import { BodyFiles } from "./bodyFiles.ts";
@@ -28,6 +28,7 @@ export type SqliteStoreOptions = {
 };
 
 const DEFAULT_INLINE_BYTES = 64 * 1024;
+const MOUNTS = "/proc/self/mountinfo";
 const DEFAULT_MAXIMUM_WAIT_SECONDS = 24 * 3600;
 const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
 /** Opens the spool, creates it where there is none. Rejects with a StoreError whose text says what to do. */
@@ -49,9 +50,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Admi
   } catch (error) {
     throw storeError(error, directory);
   }
-  const unsafe = unsafeFileSystem(disk.fileSystem(directory));
+  const unsafe = unsafeFileSystem(disk.fileSystem(directory), realpathSync(directory), () => readFileSync(MOUNTS, "utf8"));
   if (unsafe !== undefined) {
-    const reason = `${directory} is on ${unsafe}: locks and fsync of network file systems do not keep a queue safe; use a local disk, or a PostgreSQL spool`;
+    const reason = `${directory} is on ${unsafe}: locks and fsync of this file system do not keep a queue safe; use a local disk, or a PostgreSQL spool`;
     throw new StoreError("io", reason);
   }
   const now = settings.clock.now();
