@@ -152,8 +152,11 @@ const BEAT = `
     UPDATE replica SET until = clock_timestamp() + make_interval(secs => p_seconds) WHERE id = p_owner;
     v_alive := FOUND;
     -- Whoever renews his row at this moment has it locked, or has changed it by the time that it is looked at again.
-    DELETE FROM replica WHERE id IN (SELECT r.id FROM replica r WHERE r.until < clock_timestamp() FOR UPDATE SKIP LOCKED)
-      AND until < clock_timestamp();
+    -- After the database was away, everybody has the time of a lease to be heard of again.
+    IF pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => p_seconds) THEN
+      DELETE FROM replica WHERE id IN (SELECT r.id FROM replica r WHERE r.until < clock_timestamp() FOR UPDATE SKIP LOCKED)
+        AND until < clock_timestamp();
+    END IF;
     DELETE FROM lease WHERE owner = p_owner AND batch = ANY (p_batches);
     DELETE FROM lease l USING unnest(p_messages, p_destinations) AS r(message, destination)
       WHERE l.message = r.message AND l.destination = r.destination AND l.owner = p_owner;

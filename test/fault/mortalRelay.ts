@@ -17,6 +17,8 @@ export type RelayPlan = {
   /** Over the settings that every such relay has. */
   delivery?: object;
   submission?: object;
+  /** Over all of them, whole sections. */
+  settings?: object;
   /** Arguments for node. */
   nodeOptions?: readonly string[];
 };
@@ -50,6 +52,7 @@ export class MortalRelay {
         retry: { initialSeconds: 1 },
         ...plan.delivery,
       },
+      ...plan.settings,
     };
     writeFileSync(file, stringify(configuration));
     const points = new URL(KILL_AT);
