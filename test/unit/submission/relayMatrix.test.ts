@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { relayPermission } from "../../../src/submission/relayPermission.ts";
+import { makeCertificate } from "../../fake/certificates.ts";
+import { SmtpClient } from "../../fake/smtpClient.ts";
+import { startSubmission } from "../../fake/submissionServer.ts";
+import { makeUser, openUsers } from "../../fake/submissionUsers.ts";
+
+/**
+ * Never an open relay: every combination of the settings that decide who may relay, by every kind of client, at real listeners. Who may is
+ * written down here apart from the code: an address of trustedNetworks that is the client's own, or a log-in; and nobody else.
+ */
+const HOST = "127.116.3.1";
+const INSIDE = "127.116.3.2";
+const OUTSIDE = "127.116.3.3";
+/** Trusted and not, as a load balancer. */
+const BALANCER = "127.116.3.4";
+const FOLDER = mkdtempSync(join(tmpdir(), "dane-relay-matrix-"));
+after(() => rmSync(FOLDER, { recursive: true, force: true }));
+const MADE = makeCertificate({ commonName: "relay.example", names: ["relay.example"] });
+const certificate = { cert: MADE.certificatePem, key: MADE.keyPem };
+const USER = await makeUser("user", "password");
+
+const TRUST = { nobody: [], inside: [`${INSIDE}/32`], "inside and the balancer": [`${INSIDE}/32`, `${BALANCER}/32`] } as const;
+const USERS = ["no users", "users"] as const;
+const TLS = ["no TLS", "TLS"] as const;
+const PLAIN_AUTH = ["never", "loopback"] as const;
+const PROXY = ["no proxies", "the balancer"] as const;
+const LISTEN = [HOST, "[::]", "0.0.0.0"] as const;
+
+/** How a client comes: from where, with which header, over what, and what it says of itself. */
+const PATHS = [
+  ...[INSIDE, OUTSIDE, BALANCER].map((from) => ({ from, header: "" })),
+  ...[INSIDE, OUTSIDE].map((told) => ({ from: BALANCER, header: `PROXY TCP4 ${told} ${HOST} 1 25\r\n` })),
+  { from: BALANCER, header: "PROXY UNKNOWN\r\n" },
+  { from: OUTSIDE, header: `PROXY TCP4 ${INSIDE} ${HOST} 1 25\r\n` },
+] as const;
+const CHANNELS = ["clear", "starttls"] as const;
+const LOGINS = ["none", "wrong", "right"] as const;
+
+type Settings = {
+  trust: keyof typeof TRUST;
+  users: (typeof USERS)[number];
+  tls: (typeof TLS)[number];
+  plainAuth: (typeof PLAIN_AUTH)[number];
+  proxy: (typeof PROXY)[number];
+  listen: (typeof LISTEN)[number];
+};
+type Approach = { path: (typeof PATHS)[number]; channel: (typeof CHANNELS)[number]; login: (typeof LOGINS)[number] };
+
+/** The rule, in other words than the code's. `no session`: the connection does not get that far. */
+function expected(settings: Settings, { path, channel, login }: Approach): "relays" | "refused" | "no session" {
+  const isProxy = settings.proxy === "the balancer" && path.from === BALANCER;
+  if (isProxy !== (path.header !== "")) return "no session";
+  if (channel === "starttls" && settings.tls === "no TLS") return "no session";
+  const told = /TCP4 (\S+)/.exec(path.header)?.[1];
+  const client = path.header === "" ? path.from : told;
+  const trusted: readonly string[] = TRUST[settings.trust];
+  if (client !== undefined && trusted.includes(`${client}/32`)) return "relays";
+  // All addresses here are of loopback; a proxied one is none for this.
+  const mayLogIn = channel === "starttls" || (settings.plainAuth === "loopback" && path.header === "");
+  return settings.users === "users" && login === "right" && mayLogIn ? "relays" : "refused";
+}
+
+async function approach(address: string, { path, channel, login }: Approach): Promise<"relays" | "refused" | "no session"> {
+  const client = await SmtpClient.connect(address, path.from);
+  try {
+    // At once: who waits for a header sees that there is none.
+    client.write(`${path.header}EHLO client.example\r\n`);
+    if (!(await client.reply()).startsWith("220")) return "no session";
+    if (!(await client.reply()).startsWith("250")) return "no session";
+    if (channel === "starttls") {
+      if (!(await client.command("STARTTLS")).startsWith("220")) return "no session";
+      await client.secure();
+      await client.command("EHLO client.example");
+    }
+    // The right log-in of a user that exists; the wrong one of one that does not: the throttle is tested elsewhere.
+    if (login !== "none")
+      await client.command(
+        `AUTH PLAIN ${Buffer.from(`\0${login === "right" ? "user" : "nobody"}\0password`).toString("base64")}`,
+      );
+    const replies = [
+      await client.command("MAIL FROM:<a@sender.example>"),
+      await client.command("RCPT TO:<u@dest.example>"),
+      await client.command("DATA"),
+    ];
+    const end = replies.at(-1)?.startsWith("354") ? await client.command("Subject: x\r\n\r\nx\r\n.") : "";
+    if (end.startsWith("250")) return "relays";
+    // Refused means refused at a recipient at the latest, and with a code of policy or sequence, never by an accident.
+    assert.match(replies[1] ?? "", /^(?:550 5\.7\.1|530 5\.7\.0|503 5\.5\.1) /);
+    return "refused";
+  } finally {
+    client.destroy();
+  }
+}
+
+function* combinations<A, B>(left: Iterable<A>, right: readonly B[]): Generator<readonly [A, B]> {
+  for (const a of left) for (const b of right) yield [a, b];
+}
+
+const APPROACHES: readonly Approach[] = [...combinations([...combinations(PATHS, CHANNELS)], LOGINS)].map(
+  ([[path, channel], login]) => ({ path, channel, login }),
+);
+
+let started = 0;
+
+async function walk(settings: Settings): Promise<number> {
+  started += 1;
+  using users = await openUsers(join(FOLDER, `users${started}`), [USER]);
+  await using server = await startSubmission(HOST, {
+    listen: [`${settings.listen}:0`],
+    trustedNetworks: TRUST[settings.trust],
+    ...(settings.users === "users" ? { authenticator: users.authenticator } : {}),
+    ...(settings.tls === "TLS" ? { certificate } : {}),
+    authWithoutTls: settings.plainAuth,
+    proxyProtocolNetworks: settings.proxy === "the balancer" ? [`${BALANCER}/32`] : [],
+    maxConnections: 500,
+  });
+  const address = `${HOST}:${server.address.split(":").at(-1)}`;
+  const verdicts = await Promise.all(APPROACHES.map((one) => approach(address, one)));
+  for (const [index, one] of APPROACHES.entries())
+    assert.equal(verdicts[index], expected(settings, one), JSON.stringify({ settings, ...one }));
+  const relayed = verdicts.filter((verdict) => verdict === "relays").length;
+  const queued = await server.store.counts();
+  assert.equal(queued.incoming, relayed, JSON.stringify(settings));
+  return relayed;
+}
+
+const SETTINGS: Settings[] = [];
+for (const trust of ["nobody", "inside", "inside and the balancer"] as const)
+  for (const users of USERS)
+    for (const tls of TLS)
+      for (const plainAuth of PLAIN_AUTH)
+        for (const proxy of PROXY) SETTINGS.push({ trust, users, tls, plainAuth, proxy, listen: HOST });
+
+test("nobody relays but trusted addresses and who is logged in, in any combination of settings", async () => {
+  const relayed = new Set<number>();
+  for (const settings of SETTINGS) relayed.add(await walk(settings));
+  // From nobody at all to all that is meant to.
+  assert.ok(relayed.has(0) && relayed.size > 4);
+});
+
+test("the same at the unspecified addresses, where IPv4 clients may show as IPv6 ones", async () => {
+  for (const listen of ["[::]", "0.0.0.0"] as const)
+    for (const proxy of PROXY) await walk({ trust: "inside", users: "users", tls: "TLS", plainAuth: "loopback", proxy, listen });
+});
+
+test("the rule itself, in every combination of what is known of a client", () => {
+  let allowed = 0;
+  for (const origin of ["direct", "proxied", "unknown"] as const)
+    for (const network of ["trusted", "untrusted"] as const)
+      for (const identity of ["none", "user", "certificate"] as const)
+        for (const authentication of ["none", "possible", "behind-tls"] as const) {
+          const permission = relayPermission({ address: "192.0.2.1", origin, network, identity, authentication });
+          const may = identity !== "none" || (network === "trusted" && origin !== "unknown");
+          assert.equal(permission.kind, may ? "allowed" : "denied");
+          if (permission.kind === "denied") {
+            const status = { none: "5.7.1", possible: "5.7.0", "behind-tls": "5.7.0" }[authentication];
+            assert.equal(permission.rejection.status, status);
+          } else allowed += 1;
+        }
+  assert.equal(allowed, 36 + 6);
+});
