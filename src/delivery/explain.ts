@@ -61,11 +61,16 @@ export async function explain(text: string, parts: ExplainParts): Promise<Explan
   return { kind: "explanation", target: text, seen, verdict, findings: diagnose(seen, parts.historyOf) };
 }
 
+/** A ceiling for each phase of the dialogue: somebody waits for the answer. A server that takes longer is undecided here, and tried longer by mail. */
+const PATIENCE_SECONDS = 60;
+
 /** Fixed, so that what is shown and what is rehearsed have the same order of equal hosts. */
 const FIRST = { below: () => 0 };
 
 function rehearsedContext(settings: ContextSettings, parts: ContextParts, rehearsal: Rehearsal): DeliveryContext {
-  const { verification, ...deciding } = decidingContext(settings, { ...parts, random: FIRST });
+  const { connectSeconds, commandSeconds = PATIENCE_SECONDS } = settings.timeouts;
+  const timeouts = { connectSeconds, commandSeconds: Math.min(commandSeconds, PATIENCE_SECONDS) };
+  const { verification, ...deciding } = decidingContext({ ...settings, timeouts }, { ...parts, random: FIRST });
   return {
     ...deciding,
     session: { ...verification, matches: new WeakMap(), release: () => undefined, connect: rehearsal.connect },

@@ -1,7 +1,7 @@
 import { displayName } from "../dns/name.ts";
 import { addressLiteralText } from "../smtp/addressLiteral.ts";
 import { destinationOf, parseMailbox, parseMailDomain } from "../smtp/mailbox.ts";
-import { bestMatch, parseNextHop, type RouteSetting } from "./route.ts";
+import { parseNextHop, type RouteSetting } from "./route.ts";
 
 /** What can be explained: a domain, an address, an address literal; or the next hop of a route, as `delivery.routes` writes it with its port. */
 export type ExplainTarget =
@@ -42,9 +42,4 @@ export function routesFor(
   routes: readonly RouteSetting[],
 ): readonly RouteSetting[] {
   return target.kind === "nextHop" ? [target.route] : routes;
-}
-
-/** Whether mail for the destination follows a route of the configuration. */
-export function isRouted(target: Exclude<ExplainTarget, { kind: "error" }>, routes: readonly RouteSetting[]): boolean {
-  return target.kind === "nextHop" || bestMatch(target.destination, routes) !== undefined;
 }

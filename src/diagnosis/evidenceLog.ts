@@ -9,28 +9,18 @@ import type { Evidence, Needed, Trust } from "../dnssec/evidence.ts";
 const MAX_ENTRIES = 20_000;
 
 export class EvidenceLog {
-  readonly #messages = new Map<string, { message: Message; from?: string }>();
-  readonly #failures = new Map<string, string>();
+  readonly #messages = new Map<string, Message>();
   readonly #trust = new Map<DomainName, Trust>();
 
   /** As the validator tells it. */
   readonly hear = (needed: Exclude<Needed, { kind: "pause" }>, evidence: Evidence): void => {
     if (needed.kind === "message") {
-      const key = `${needed.type} ${needed.name}`;
-      if (evidence.kind === "message") {
-        const { message, from } = evidence;
-        remember(this.#messages, key, { message, ...(from === undefined ? {} : { from }) });
-      } else if (evidence.kind === "failed") remember(this.#failures, key, evidence.reason);
+      if (evidence.kind === "message") remember(this.#messages, `${needed.type} ${needed.name}`, evidence.message);
     } else if (evidence.kind === "trust") remember(this.#trust, needed.name, evidence.trust);
   };
 
   message(name: DomainName, type: number): Message | undefined {
-    return this.#messages.get(`${type} ${name}`)?.message;
-  }
-
-  /** Why there was no answer to a question. */
-  failure(name: DomainName, type: number): string | undefined {
-    return this.#failures.get(`${type} ${name}`);
+    return this.#messages.get(`${type} ${name}`);
   }
 
   trust(name: DomainName): Trust | undefined {
@@ -38,7 +28,7 @@ export class EvidenceLog {
   }
 
   messages(): readonly Message[] {
-    return [...this.#messages.values()].map(({ message }) => message);
+    return [...this.#messages.values()];
   }
 }
 

@@ -26,7 +26,12 @@ export function explanationText({ target, seen, verdict, findings }: Explanation
     ...seen.hosts.flatMap((host) => ["", ...hostLines(host, tlsaLines(host))]),
     ...policyLines(seen),
   ];
-  return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
+  return `${lines.map((line) => harmless(line).trimEnd()).join("\n")}\n`;
+}
+
+/** Servers choose part of these words, and a terminal obeys control characters. */
+function harmless(line: string): string {
+  return line.replace(/\p{Cc}/gu, "?");
 }
 
 function verdictLines(verdict: Verdict): readonly string[] {
@@ -53,8 +58,24 @@ function protectionText({ kind, outcome, tls, dane, host }: Verdict): string {
   }
   if (tls.startsWith("sts")) return `by MTA-STS, authenticated and encrypted${where}.`;
   if (tls.startsWith("pkix")) return `authenticated by a trusted CA and encrypted${where}.`;
-  if (tls === "may:none" || tls === "none") return `in clear text${where}: nothing there promises TLS.`;
-  return `encrypted${where}, but not authenticated: the destination has no DANE that holds.`;
+  const clear = tls === "may:none" || tls === "none";
+  return `${clear ? "in clear text" : "encrypted, but not authenticated,"}${where}: ${withoutDaneText(dane)}.`;
+}
+
+/** Why DANE demands nothing. */
+function withoutDaneText(dane: Verdict["dane"]): string {
+  switch (dane) {
+    case "exempt":
+      return "an exception in delivery.tlsPolicies asks for no more";
+    case "no-tlsa":
+      return "that host publishes no TLSA record";
+    case "insecure":
+      return "without DNSSEC there is no DANE";
+    case "address-literal":
+      return "for an address there is no DANE";
+    default:
+      return "DANE does not apply";
+  }
 }
 
 const WIDTH = 100;

@@ -28,22 +28,27 @@ export type ExplainNeeds = {
   mtaSts: MtaSts;
   clock: Clock;
   random: Random;
+  /** none (default): each call asks DNS afresh, so that what it shows is what it is now. shared: for a survey of many domains at one time. */
+  memory?: "none" | "shared";
 };
 
-/**
- * The explain function, over the parts that deliveries use. Each call asks DNS afresh, so that what it shows is what it is now, and that its
- * evidence is at hand.
- */
-export function createExplain({ config, resolver, mtaSts, clock, random }: ExplainNeeds): Explain {
+/** What calls have in common: answers, and the evidence that they were judged by. */
+type Memory = { log: EvidenceLog; resolver: ExplainParts["resolver"] };
+
+/** The explain function, over the parts that deliveries use. */
+export function createExplain({ config, resolver, mtaSts, clock, random, memory = "none" }: ExplainNeeds): Explain {
+  const remembering = (moment: Clock): Memory => {
+    const log = new EvidenceLog();
+    return { log, resolver: resolver.observed({ clock: moment, onEvidence: log.hear }) };
+  };
+  const shared = memory === "shared" ? remembering(clock) : undefined;
   return (target, { at, connecting = "yes", historyOf } = {}) => {
     const shift = at === undefined ? 0 : at - clock.now();
     const moment: Clock = { now: () => clock.now() + shift, monotonic: () => clock.monotonic() };
-    const log = new EvidenceLog();
     const inForce = config();
     const parts: ExplainParts = {
       settings: engineSettings(inForce),
-      resolver: resolver.observed({ clock: moment, onEvidence: log.hear }),
-      log,
+      ...(at === undefined && shared !== undefined ? shared : remembering(moment)),
       algorithms: algorithmTable({ sha1: inForce.resolver.sha1 }),
       source: () => resolver.sourceText(),
       stsPolicyFor: mtaSts.policyFor,

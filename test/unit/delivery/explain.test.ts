@@ -4,7 +4,7 @@ import { explanationJson } from "../../../src/diagnosis/explanationJson.ts";
 import { explanationText } from "../../../src/diagnosis/explanationText.ts";
 import { FAILURE_CLASSES } from "../../../src/diagnosis/finding.ts";
 import { ROWS } from "./explainRows.ts";
-import { explainIn } from "./explainWorld.ts";
+import { explainIn, oneHost } from "./explainWorld.ts";
 
 describe("explain names the trouble, who mends it and how; and what it says mends it", () => {
   for (const row of ROWS)
@@ -30,6 +30,14 @@ describe("explain names the trouble, who mends it and how; and what it says mend
         [],
       );
     });
+
+  test("what a server says reaches no terminal as a command", async () => {
+    const greeting = "220 mx.example.test \u001b[31mred\u0007\u009b1m";
+    const { explanation } = await explainIn({ records: oneHost(), hosts: { "mx.example.test": { greeting } } });
+    const text = explanationText(explanation);
+    assert.match(text, /220 mx\.example\.test \?\[31mred/);
+    assert.doesNotMatch(text.replaceAll("\n", ""), /\p{Cc}/u);
+  });
 
   test("each class has a row", () => {
     const shown = new Set(ROWS.map((row) => row.class));
