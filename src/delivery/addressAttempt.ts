@@ -7,18 +7,21 @@ import { transactionOf, verdictOf } from "./transaction.ts";
 
 type OpenSession = Extract<HostSession, { kind: "open" }>;
 
+/** The addresses that were tried in vain. */
+type Tried = readonly string[];
+
 /**
- * One address of a host: a session that meets the host's policy, and MAIL, RCPT, DATA for all recipients that are open. A session from the
+ * One address of a host, or another one where it hangs: a session that meets the host's policy, and MAIL, RCPT, DATA for all recipients that are open. A session from the
  * pool that turns out to have ended is replaced by a new connection: only then has the host been asked.
  */
-export async function tryAddress(connection: HostConnection, the: Attempt): Promise<"transaction" | "no-session"> {
+export async function tryAddress(connection: HostConnection, the: Attempt): Promise<"transaction" | Tried> {
   for (const source of ["pool-or-new", "new"] as const) {
     const opened = await openHostSession(connection, the.context.session, source);
     if (opened.kind === "failed") {
       reportSession(opened, connection, the);
       the.context.onHost(opened.trace);
       the.ledger.note(opened.outcome, opened.trace);
-      return "no-session";
+      return opened.failure.dialled?.map(({ address }) => address) ?? [opened.trace.address ?? connection.address];
     }
     if ((await transact(opened, connection, the)) === "done") return "transaction";
   }
@@ -37,7 +40,12 @@ async function transact(opened: OpenSession, connection: HostConnection, the: At
       if (round === 0) context.onHost(opened.trace);
       const again = new Set(opened.session.state === "idle" ? leftOverRecipients(results) : []);
       for (const [i, recipient] of recipients.entries())
-        if (!again.has(i)) ledger.record(recipient, verdictOf(results[i], connection, opened), opened.trace);
+        if (!again.has(i))
+          ledger.record(
+            recipient,
+            verdictOf(results[i], { host: connection.host, address: opened.trace.address ?? connection.address }, opened),
+            opened.trace,
+          );
       // RFC 5321 §4.5.3.1.10: too many for one transaction; each round settles at least the one that was accepted.
       recipients = recipients.filter((_, i) => again.has(i));
     }

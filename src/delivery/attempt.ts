@@ -88,8 +88,12 @@ async function tryHost(evidence: Extract<HostEvidence, { kind: "reachable" }>, r
     ledger.note(refusalOutcome(tls.cause, unmet), trace);
     return;
   }
-  for (const address of addresses) {
-    const ended = await tryAddress(connectionTo(evidence, address, { tls, sts, policies, unmet }, route, context), the);
-    if (ended === "transaction") return;
+  let left = addresses;
+  for (let [address, ...others] = left; address !== undefined; [address, ...others] = left) {
+    const tried = await tryAddress(connectionTo(evidence, address, { tls, sts, policies, unmet }, route, context, others), the);
+    if (tried === "transaction") return;
+    // RFC 8305 §5: another one may have been quicker; the first one still has its turn.
+    const done = tried.length > 0 ? tried : [address];
+    left = left.filter((other) => !done.includes(other));
   }
 }

@@ -1,4 +1,4 @@
-import { createConnection, isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { SecureVersion } from "node:tls";
 import { type OpeningOptions, opening } from "../smtp/clientDialogue.ts";
 import type { DialogueInput, DialogueStep, TimeoutPhase } from "../smtp/dialogueStep.ts";
@@ -6,6 +6,7 @@ import type { Reply } from "../smtp/reply.ts";
 import type { Credentials } from "../smtp/saslDialogue.ts";
 import type { RecipientResult, TransactionRecipient } from "../smtp/transaction.ts";
 import { Channel } from "./channel.ts";
+import { type DialFailure, type DialTarget, dial } from "./dial.ts";
 import { OpenSession, quitPolitely, runDialogue } from "./session.ts";
 import type { ChannelSecurity, ConnectionEnds, SmtpSession, Transaction } from "./smtpSession.ts";
 import { type Handshake, tlsHandshake } from "./tlsHandshake.ts";
@@ -30,6 +31,8 @@ export type ConnectionRequest = {
   address: string;
   port: number;
   localAddress?: string;
+  /** Further addresses of the same host, for when `address` hangs or fails (RFC 8305 §5); what is demanded holds for each. */
+  others?: readonly DialTarget[];
   /** EHLO name. */
   hostname: string;
   tls: TlsNeed;
@@ -64,52 +67,15 @@ export type ConnectionFailure = {
   /** For `verify`: what the peer presented. */
   chain?: readonly Buffer[];
   ends?: ConnectionEnds;
+  /** For `connect`: each address that was tried. */
+  dialled?: readonly DialFailure[];
 };
 
 type Failed = Extract<ConnectionResult, { kind: "failed" }>;
 type Secured = Extract<Handshake, { kind: "secured" }>;
 
-/** Sentences for the errors that a connect attempt ends in; others keep their code. */
-const CONNECT_ERRORS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "connection reset",
-  EHOSTUNREACH: "host unreachable",
-  ENETUNREACH: "network unreachable: no route, or no address of this family",
-  ETIMEDOUT: "connection timed out",
-  EADDRNOTAVAIL: "the configured source address is not one of this machine's",
-  EMFILE: "out of file descriptors",
-};
-
 function failed(stage: ConnectionFailure["stage"], text: string, more: Pick<ConnectionFailure, "reply" | "chain"> = {}): Failed {
   return { kind: "failed", failure: { stage, text, ...more } };
-}
-
-function dial(request: ConnectionRequest): Promise<Socket | Failed> {
-  // A name would be looked up by the system's resolver, past every DNSSEC check.
-  if (isIP(request.address) === 0) throw new Error(`not an IP address: ${request.address}`);
-  const where = `${request.address} port ${request.port}`;
-  return new Promise((resolve) => {
-    const socket = createConnection({
-      host: request.address,
-      port: request.port,
-      noDelay: true,
-      ...(request.localAddress === undefined ? {} : { localAddress: request.localAddress }),
-    });
-    const end = (result: Socket | Failed): void => {
-      clearTimeout(deadline);
-      if (result !== socket) socket.destroy();
-      resolve(result);
-    };
-    const deadline = setTimeout(() => {
-      end(failed("connect", `${where}: no connection within ${request.timeouts.connectSeconds} s`));
-    }, request.timeouts.connectSeconds * 1000);
-    socket.once("connect", () => end(socket));
-    // Stays attached: an error finds a listener at any time.
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      const code = error.code ?? error.message;
-      end(failed("connect", `${where}: ${CONNECT_ERRORS[code] ?? code}`));
-    });
-  });
 }
 
 /** Handshake, then `verify` on the chain as sent, before a single octet of SMTP goes in; the TLS socket is closed when refused. */
@@ -162,23 +128,32 @@ export async function openConnection(request: ConnectionRequest): Promise<Connec
   if (request.auth !== undefined && request.tls.need !== "authenticate") {
     return failed("auth", "credentials are only sent inside authenticated TLS, which was not asked for");
   }
-  const socket = await dial(request);
-  if ("kind" in socket) return socket;
-  if (!request.implicitTls) return greet(socket, request, undefined);
+  const { address, localAddress, others = [], port, timeouts } = request;
+  const first = localAddress === undefined ? { address } : { address, localAddress };
+  const dialled = await dial([first, ...others], { port, connectSeconds: timeouts.connectSeconds });
+  if (dialled.kind === "failed") {
+    const text = dialled.failures.map((failure) => failure.text).join("; ");
+    return { kind: "failed", failure: { stage: "connect", text, dialled: dialled.failures } };
+  }
+  const { socket } = dialled;
+  const ends: ConnectionEnds = { address: dialled.address };
+  if (socket.localAddress !== undefined) ends.localAddress = socket.localAddress;
+  if (!request.implicitTls) return greet(socket, request, ends, undefined);
   const handshake = await secure(socket, request);
-  return handshake.kind === "secured" ? greet(handshake.socket, request, securityOf(handshake, request)) : handshake;
+  if (handshake.kind === "failed") return withEnds(handshake, ends);
+  return greet(handshake.socket, request, ends, securityOf(handshake, request));
 }
 
 /** The opening dialogue on a connected socket, through STARTTLS where it comes to that. */
 async function greet(
   socket: Socket,
   request: ConnectionRequest,
+  ends: ConnectionEnds,
   initial: ChannelSecurity | undefined,
 ): Promise<ConnectionResult> {
   const channel = new Channel(socket, request.timeouts.commandSeconds);
   let security = initial;
   let tlsFailure: Failed | undefined;
-  const ends: ConnectionEnds = socket.localAddress === undefined ? {} : { localAddress: socket.localAddress };
   const dialogue = overheard(opening(openingOptions(request)), (phase, reply) => {
     const [helo] = (reply.lines[0] ?? "").split(" ");
     if (phase === "greeting" && helo !== undefined && helo !== "") ends.helo = helo;

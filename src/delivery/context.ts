@@ -3,6 +3,7 @@ import type { TlsDemand } from "../policy/tlsPolicy.ts";
 import type { Work } from "../spool/message.ts";
 import type { SessionResult } from "../tlsrpt/result.ts";
 import type { ConnectionRequest } from "./connection.ts";
+import type { DialTarget } from "./dial.ts";
 import type { HostEvidence } from "./host.ts";
 import type { HostConnection, SessionContext } from "./hostSession.ts";
 import type { Ledger, Trace } from "./ledger.ts";
@@ -34,15 +35,17 @@ export type DeliveryContext = {
 /** One message at one destination, and what is known of its recipients so far. */
 export type Attempt = { work: Work; demand: TlsDemand; ledger: Ledger; context: DeliveryContext };
 
-/** The connection to one address of a host, under what its policy demands. */
+/** The connection to one address of a host, or to one of `others` where it hangs, under what the host's policy demands. */
 export function connectionTo(
   evidence: Extract<HostEvidence, { kind: "reachable" }>,
   address: string,
   demand: Pick<HostConnection, "tls" | "sts" | "policies" | "unmet">,
   route: Exclude<Route, { kind: "unroutable" }>,
   context: DeliveryContext,
+  others: readonly string[] = [],
 ): HostConnection {
-  const localAddress = context.localAddressFor(address);
+  const [first, ...rest] = [address, ...others].map((at) => dialTarget(at, context));
+  const localAddress = first?.localAddress;
   return {
     host: evidence.host,
     address,
@@ -54,8 +57,14 @@ export function connectionTo(
       implicitTls: route.channel === "implicit",
       ...(route.credentials === undefined ? {} : { auth: route.credentials }),
       ...(localAddress === undefined ? {} : { localAddress }),
+      ...(rest.length === 0 ? {} : { others: rest }),
     },
     // RFC 6066 §3: a literal address is no server name.
     ...(route.kind === "literal" ? {} : { serverName: evidence.host }),
   };
+}
+
+function dialTarget(address: string, context: DeliveryContext): DialTarget {
+  const localAddress = context.localAddressFor(address);
+  return localAddress === undefined ? { address } : { address, localAddress };
 }

@@ -75,7 +75,17 @@ export async function openHostSession(
   // words is no failure here, the session goes on in clear text: what fails is the connection itself.
   if (need !== "opportunistic" || first.kind === "open") return first;
   if (first.stage !== "handshake" && first.stage !== "starttls-refused") return first;
-  return { ...(await connectOnce(connection, "none", context, source)), tlsFailure: first.failure };
+  return { ...(await connectOnce(sameAddress(connection, first), "none", context, source)), tlsFailure: first.failure };
+}
+
+/** Where the first connection went: that its TLS fails says nothing of the other addresses. */
+function sameAddress(connection: HostConnection, { trace: { address } }: HostSession): HostConnection {
+  const target = connection.request.others?.find((other) => other.address === address);
+  const { others: _, ...alone } = connection.request;
+  if (target === undefined) return { ...connection, request: alone };
+  const { localAddress: __, ...request } = alone;
+  const { localAddress } = target;
+  return { ...connection, address: target.address, request: localAddress === undefined ? request : { ...request, localAddress } };
 }
 
 function needOf(tls: UsableDemand): TlsNeed["need"] {
@@ -186,7 +196,8 @@ function opened(
 ): HostSession {
   const { tls } = connection;
   const { security } = session;
-  const trace = traceOf(connection, tlsWord(tls.wanted, gotOf(tls, security), "kept"), tls.success, sts);
+  const at = { ...connection, address: session.ends?.address ?? connection.address };
+  const trace = traceOf(at, tlsWord(tls.wanted, gotOf(tls, security), "kept"), tls.success, sts);
   const record = matched?.record;
   const channel = security.kind === "tls" ? channelFields(security) : {};
   return {
@@ -232,7 +243,8 @@ function traceOf(connection: HostConnection, tls: string, dane: DaneOutcome, sts
   return { host, address, tls, dane, dnssec, ...(sts === undefined ? {} : { sts }) };
 }
 
-function failed(connection: HostConnection, failure: ConnectionFailure, verification: ServerVerification): HostSession {
+function failed(wanted: HostConnection, failure: ConnectionFailure, verification: ServerVerification): HostSession {
+  const connection = { ...wanted, address: failure.ends?.address ?? wanted.address };
   const { tls, sts } = connection;
   const { stage, reply } = failure;
   const word = failureWord(stage, tls, verification);

@@ -13,8 +13,8 @@ export type ChannelSecurity =
       chain: readonly Buffer[];
     };
 
-/** The two ends of a connection as they showed themselves. `helo`: the server's name in its greeting. */
-export type ConnectionEnds = { localAddress?: string; helo?: string };
+/** The two ends of a connection as they showed themselves. `address`: the server's; `helo`: its name in its greeting. */
+export type ConnectionEnds = { address?: string; localAddress?: string; helo?: string };
 
 export type Transaction = {
   envelope: TransactionEnvelope;

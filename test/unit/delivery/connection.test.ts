@@ -301,7 +301,8 @@ describe("servers that do not greet", () => {
     server.close();
     await once(server, "close");
     const failure = await refused(request(port, trusting));
-    assert.deepEqual(failure, { stage: "connect", text: `${ADDRESS} port ${port}: connection refused` });
+    const text = `${ADDRESS} port ${port}: connection refused`;
+    assert.deepEqual(failure, { stage: "connect", text, dialled: [{ address: ADDRESS, text }] });
   });
 
   const rows: readonly [string, PeerScript["greeting"], RegExp][] = [

@@ -129,3 +129,33 @@ test("whatever breaks in the probe itself does not leave the host resting for ev
   await assert.rejects(attempt(Promise.reject(new Error("bug"))));
   assert.equal(await attempt(READY), "tried");
 });
+
+test("of several addresses only those that do not rest are tried; each that fails is remembered by itself", async () => {
+  const clock = new SteppedClock();
+  const hosts = new RestingHosts({ clock });
+  const tried: string[][] = [];
+  const both = { ...request("192.0.2.1"), others: [{ address: "192.0.2.2", localAddress: "192.0.2.9" }] };
+  const connect = async (result: (addresses: readonly string[]) => ConnectionResult): Promise<ConnectionResult> =>
+    hosts.connect(both, (asked) => {
+      const addresses = [asked.address, ...(asked.others ?? []).map(({ address }) => address)];
+      tried.push(addresses);
+      return Promise.resolve(result(addresses));
+    });
+  const refused = (addresses: readonly string[]): ConnectionResult => {
+    const dialled = addresses.map((address) => ({ address, text: `${address} refused` }));
+    return { kind: "failed", failure: { stage: "connect", text: "both refused", dialled } };
+  };
+  // Three times the first address alone is to blame, for the second one greets.
+  for (let i = 0; i < 3; i += 1) await connect(() => refused(["192.0.2.1"]));
+  await connect((addresses) => refused(addresses));
+  assert.deepEqual(tried.at(-1), ["192.0.2.2"]);
+  await connect((addresses) => refused(addresses));
+  await connect((addresses) => refused(addresses));
+  const before = tried.length;
+  const resting = await connect(() => READY);
+  assert.equal(tried.length, before);
+  assert.match(resting.kind === "failed" ? resting.failure.text : "", /^192\.0\.2\.1 refused \(0 s ago, failure 3 in a row/);
+  clock.advance(30);
+  await connect(() => ({ kind: "ready", session: { ends: { address: "192.0.2.2" } } as SmtpSession }));
+  assert.deepEqual(tried.at(-1), ["192.0.2.1", "192.0.2.2"]);
+});
