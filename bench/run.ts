@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { claimBlock } from "../test/lab/addresses.ts";
 import { cacheMemory } from "./cacheMemory.ts";
+import { benchConnections } from "./connections.ts";
 import { startDaneWorld } from "./daneWorld.ts";
 import { benchDnssec } from "./dnssec.ts";
 import { endToEnd, type Place } from "./endToEnd.ts";
@@ -19,7 +20,7 @@ import { benchSoak } from "./soak.ts";
  * `npm run bench [-- delivery --rounds N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
  * `npm run bench -- hostile [--lookups N]`,
  * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`,
- * `npm run bench -- soak [--minutes N]`: as root (Postfix, ports below 1024), with the Debian packages of
+ * `npm run bench -- soak [--minutes N]`, `npm run bench -- connections [--idle N --busy N]`: as root (Postfix, ports below 1024), with the Debian packages of
  * the tests. What it starts ends with it, whatever ends it; it uses loopback addresses only.
  */
 const { values, positionals } = parseArgs({
@@ -31,6 +32,8 @@ const { values, positionals } = parseArgs({
     messages: { type: "string", default: "5000" },
     bytes: { type: "string", default: "4096" },
     only: { type: "string" },
+    idle: { type: "string", default: "5000" },
+    busy: { type: "string", default: "500" },
     minutes: { type: "string", default: "120" },
     kills: { type: "string", default: "2000" },
     seed: { type: "string", default: String(process.pid) },
@@ -73,6 +76,10 @@ async function million(place: Place): Promise<void> {
   print(await benchMillion({ queued: Number(values.queued), destinations: DEAD_DESTINATIONS, messages, rounds }, place));
 }
 
+async function connections(place: Place): Promise<void> {
+  print(await benchConnections(Number(values.idle), Number(values.busy), place));
+}
+
 async function soak(place: Place): Promise<void> {
   print(await benchSoak(Number(values.minutes), place));
 }
@@ -89,6 +96,7 @@ const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = {
   kills,
   million,
   soak,
+  connections,
 };
 
 function print(lines: readonly string[]): void {
