@@ -160,7 +160,7 @@ function isTooCostly(names: readonly GeneralName[], { permitted, excluded }: Nam
 }
 
 /** Why the names of `certificate` break the constraints of a CA above it (RFC 5280 §6.1.3 (b), (c)); undefined when they do not. */
-export function constraintViolation(
+function constraintViolation(
   certificate: Certificate,
   role: "server" | "authority",
   constraints: NameConstraints,
@@ -175,4 +175,29 @@ export function constraintViolation(
     return undefined;
   });
   return typeof found === "object" ? found.because : found;
+}
+
+/**
+ * What was found out in one judgement: the same certificates stand in many of its paths, and each pair needs comparing only once. The server's
+ * certificate stands at the foot of every path and nowhere else, so its role goes without saying.
+ */
+export class ConstraintVerdicts {
+  readonly #known = new Map<Certificate, Map<NameConstraints, string | undefined>>();
+  #compared = 0;
+
+  /** Pairs that were compared. */
+  get compared(): number {
+    return this.#compared;
+  }
+
+  /** As `constraintViolation`. */
+  violation(certificate: Certificate, role: "server" | "authority", constraints: NameConstraints): string | undefined {
+    const verdicts = this.#known.get(certificate) ?? new Map<NameConstraints, string | undefined>();
+    this.#known.set(certificate, verdicts);
+    if (verdicts.has(constraints)) return verdicts.get(constraints);
+    this.#compared += 1;
+    const violation = constraintViolation(certificate, role, constraints);
+    verdicts.set(constraints, violation);
+    return violation;
+  }
 }

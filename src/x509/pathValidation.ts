@@ -1,6 +1,6 @@
 import type { Certificate } from "./certificate.ts";
 import type { Extensions } from "./extension.ts";
-import { constraintViolation } from "./nameConstraints.ts";
+import { ConstraintVerdicts } from "./nameConstraints.ts";
 import { isStrongEnough, keyStrength, type SecurityLevel, signatureStrength } from "./securityLevel.ts";
 
 /**
@@ -33,7 +33,12 @@ export type PathRules = {
   securityLevel: SecurityLevel;
   /** `topmost`: the last certificate is the trust anchor. `beyond`: a bare public key is, which signed the last certificate. */
   anchor: "topmost" | "beyond";
+  /** Shared by the paths of one judgement. */
+  constraints?: ConstraintVerdicts;
 };
+
+/** Paths judged for one server; each may cost milliseconds where a peer made its certificates for it, and real chains have two or three. */
+export const MAX_JUDGED_PATHS = 16;
 
 type Defect = { failure: PathFailure; because: string };
 
@@ -121,13 +126,13 @@ function pathLengthDefect(path: CertificatePath, depth: number, extensions: Exte
 }
 
 /** RFC 5280 §6.1.3 (b), (c): constraints bind every certificate below that is not self-issued, and the server's always. */
-function constraintDefect(path: CertificatePath, depth: number): Defect | undefined {
+function constraintDefect(path: CertificatePath, depth: number, verdicts: ConstraintVerdicts): Defect | undefined {
   const [certificate] = path.slice(depth);
   if (certificate === undefined || (depth > 0 && isSelfIssued(certificate))) return undefined;
   const role = depth === 0 ? "server" : "authority";
   for (const { extensions } of path.slice(depth + 1)) {
     if ("kind" in extensions || extensions.nameConstraints === undefined) continue;
-    const violation = constraintViolation(certificate, role, extensions.nameConstraints);
+    const violation = verdicts.violation(certificate, role, extensions.nameConstraints);
     if (violation !== undefined) return { failure: "name-constraints", because: `breaks name constraints: ${violation}` };
   }
   return undefined;
@@ -146,7 +151,7 @@ function defectAt(path: CertificatePath, depth: number, certificate: Certificate
     (depth === 0 ? undefined : pathLengthDefect(path, depth, extensions)) ??
     strengthDefect(certificate, isTrusted, rules.securityLevel) ??
     dateDefect(certificate, rules.now) ??
-    constraintDefect(path, depth)
+    constraintDefect(path, depth, rules.constraints ?? new ConstraintVerdicts())
   );
 }
 

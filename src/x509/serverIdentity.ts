@@ -3,7 +3,8 @@ import { type Certificate, parseCertificate } from "./certificate.ts";
 import { dnsIdentifiers, matchesIdentifier } from "./certificateName.ts";
 import { PathSearch, pathsUpwards } from "./certificationPath.ts";
 import { distinctCertificates } from "./distinctCertificates.ts";
-import { type PathFailure, validatePath } from "./pathValidation.ts";
+import { ConstraintVerdicts } from "./nameConstraints.ts";
+import { MAX_JUDGED_PATHS, type PathFailure, validatePath } from "./pathValidation.ts";
 import type { SecurityLevel } from "./securityLevel.ts";
 
 /**
@@ -69,11 +70,20 @@ function trustedPath(server: Certificate, sent: readonly Certificate[], input: S
   // A trusted CA is trusted as it stands in our own list: a copy that the server sends of it adds nothing.
   const pool = [...sent.filter((certificate) => !roots.some((root) => root.der.equals(certificate.der))), ...roots];
   const search = new PathSearch();
+  const rules = {
+    now: input.now,
+    securityLevel: SECURITY_LEVEL,
+    anchor: "topmost",
+    constraints: new ConstraintVerdicts(),
+  } as const;
   let shortest: ServerIdentity | undefined;
+  let paths = 0;
   for (const { at, path } of pathsUpwards([server], pool, search)) {
     const top = path.at(-1);
     if (at !== "reached" || top === undefined || !roots.includes(top)) continue;
-    const verdict = validatePath(path, { now: input.now, securityLevel: SECURITY_LEVEL, anchor: "topmost" });
+    paths += 1;
+    if (paths > MAX_JUDGED_PATHS) return invalid("search-limit", "too many paths would have to be judged");
+    const verdict = validatePath(path, rules);
     if (verdict.kind === "valid") return verdict;
     const subject = verdict.depth === 0 ? "its certificate" : `the certificate of ${subjectOf(path[verdict.depth] ?? server)}`;
     shortest ??= invalid(verdict.failure, `${subject} ${verdict.because}`);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Certificate, parseCertificate } from "../../../src/x509/certificate.ts";
+import { ConstraintVerdicts } from "../../../src/x509/nameConstraints.ts";
 import { type CertificatePath, type PathRules, validatePath } from "../../../src/x509/pathValidation.ts";
 import { directoryName, dnsName, type MadeCertificate, makeAuthority, makeLeaf, NOT_YET_VALID } from "../../fake/certificates.ts";
 
@@ -65,4 +66,14 @@ test("names and constraints are compared as long as it costs no more than honest
   const directories = Array.from({ length: 100 }, (_, i) => directoryName(`Other ${i}`));
   assert.equal(under(directories, ["mx.example.org"], ["Mail"]), "valid");
   assert.equal(under(directories, ["mx.example.org"], longSubject), "name-constraints");
+});
+
+test("in one judgement a certificate is held against the constraints of an issuer once", () => {
+  const issuer = makeAuthority({ nameConstraints: { excluded: [dnsName("excluded.example.org")] } });
+  const judgedTwice = path(makeLeaf({ issuer, names: ["mx.excluded.example.org"] }), issuer);
+  const constraints = new ConstraintVerdicts();
+  const first = validatePath(judgedTwice, { ...RULES, constraints });
+  assert.equal(first.kind === "invalid" && first.failure, "name-constraints");
+  assert.deepEqual(validatePath(judgedTwice, { ...RULES, constraints }), first);
+  assert.equal(constraints.compared, 1);
 });

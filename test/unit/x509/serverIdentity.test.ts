@@ -9,6 +9,7 @@ import {
   EXPIRED,
   type MadeCertificate,
   makeAuthority,
+  makeKeys,
   makeLeaf,
   NOT_YET_VALID,
   UNKNOWN_CRITICAL,
@@ -124,4 +125,21 @@ test("the words name what was presented, printable and bounded", () => {
   assert.ok(identity.kind === "invalid");
   assert.match(identity.because, /^its certificate is for "a\?b\.example".* and 17 more, wanted mx\.example\.org$/);
   assert.ok(identity.because.length < 500);
+});
+
+test("no more paths are judged than an honest chain could have", () => {
+  const keys = Array.from({ length: 6 }, () => makeKeys());
+  const bare = { keyIdentifiers: "absent", ...EXPIRED } as const;
+  const crossed = keys.flatMap((pair, i) =>
+    keys.flatMap((issuerKeys, j) => {
+      if (i === j || Math.abs(i - j) > 2) return [];
+      const issuer = makeAuthority({ ...bare, commonName: `CA${j}`, keys: issuerKeys });
+      return [makeAuthority({ ...bare, commonName: `CA${i}`, issuer, keys: pair })];
+    }),
+  );
+  const [first] = keys;
+  const trusted = makeAuthority({ ...bare, commonName: "CA5", ...(keys[5] ? { keys: keys[5] } : {}) });
+  const issuer = makeAuthority({ ...bare, commonName: "CA0", ...(first ? { keys: first } : {}) });
+  const server = makeLeaf({ keyIdentifiers: "absent", names: [HOST], issuer });
+  assert.equal(judged([server, ...crossed], [trusted]), "search-limit");
 });
