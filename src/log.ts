@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type DestinationStream, type Logger, pino } from "pino";
 import type { AuditEvent } from "./log/auditEvent.ts";
 import { LineWriter } from "./log/lineWriter.ts";
+import type { WorkerEvent } from "./log/workerEvent.ts";
 import type { StsMode } from "./mtasts/policy.ts";
 import type { StsPolicyFailure, StsSessionFailure } from "./mtasts/stsFailure.ts";
 import type { DaneOutcome } from "./policy/disposition.ts";
@@ -22,7 +23,8 @@ export type LogEvent =
   | TlsrptEvent
   | StartEvent
   | StopEvent
-  | ConfigEvent;
+  | ConfigEvent
+  | WorkerEvent;
 
 /** A message was taken: it is durable. One line a message. */
 export type AcceptedEvent = {
@@ -226,6 +228,8 @@ export function levelOf(event: LogEvent): LogLevel {
       // RFC 8461 §10.2: administrators are alerted, but not where the policy is being removed.
       if (event.state === "failed") return event.mode === "none" ? "info" : "warn";
       return event.state === "trouble" ? "error" : "info";
+    case "worker":
+      return event.state === "ended" ? "error" : "info";
     case "tlsrpt":
       return event.result === "failed" || event.result === "unsigned" ? "warn" : "info";
     case "authentication":

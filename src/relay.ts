@@ -18,6 +18,7 @@ import { resolverSettings } from "./relay/resolverSettings.ts";
 import { openSpool } from "./relay/spool.ts";
 import { openSubmission, type Submission } from "./relay/submission.ts";
 import { openTlsReporting, type TlsReporting } from "./relay/tlsReporting.ts";
+import { answersOf } from "./relay/worker.ts";
 import { type MtaSts, openMtaSts } from "./reporting/openMtaSts.ts";
 import { stsEvent } from "./reporting/stsEvent.ts";
 import type { ReportEvent } from "./reporting/tlsrptSender.ts";
@@ -25,6 +26,7 @@ import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
 import type { Store } from "./spool/store.ts";
+import type { Supervised } from "./workers/supervised.ts";
 
 export type RelayOptions = {
   config: Config;
@@ -35,6 +37,10 @@ export type RelayOptions = {
   commitPoints?: string;
   /** Of dane-relay, for the operator. */
   version?: string;
+  /** Set in a worker process: the supervisor asks, and has the admin address for all. */
+  onQuestion?: Supervised["onQuestion"];
+  /** closed: what is queued is delivered, and no mail is taken. */
+  intake?: "open" | "closed";
 };
 
 export type Relay = {
@@ -76,8 +82,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const checks = (): ReturnType<typeof checksOf> => checksOf(store, submission, resolver);
     const operator = openOperator(parts, { store, engine, resolver, checks });
     const metrics = createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver }));
-    const admin = await createAdmin({ listen: parts.config.admin.listen, api: operator.api, metrics, checks });
-    opened.push(() => admin.close());
+    if (options.onQuestion === undefined) {
+      const admin = await createAdmin({ listen: parts.config.admin.listen, api: operator.api, metrics, checks });
+      opened.push(() => admin.close());
+    } else options.onQuestion(answersOf(parts.instruments, metrics, checks));
     const control = await openControl(parts, operator);
     opened.push(() => control.close());
     resolver.start();
@@ -88,7 +96,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const exceptions = createExceptionWatch(parts, engine);
     exceptions.watch(parts.config.delivery.tlsPolicies);
     opened.push(() => exceptions.stop());
-    await listener.start();
+    if (options.intake !== "closed") await listener.start();
     opened.push(() => submission.stop(SUBMISSION_DRAIN_MILLISECONDS));
     const reload = async (config: Config): Promise<ReloadResult> => {
       const result = await submission.reload(config);

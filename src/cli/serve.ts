@@ -7,6 +7,7 @@ import { type Command, type ExitStatus, readArguments, type Terminal, UsageError
 import { complain, configurationOf } from "./configuration.ts";
 import { liveUntilEnd } from "./lifetime.ts";
 import { reloader } from "./reload.ts";
+import { serveShare } from "./serveShare.ts";
 import { VERSION } from "./version.ts";
 
 const PATIENCE_MILLISECONDS = 10_000;
@@ -21,19 +22,28 @@ export const serveCommand: Command = {
 };
 
 async function serve(args: readonly string[], terminal: Terminal): Promise<ExitStatus> {
-  const { values, positionals } = readArguments(args, { config: { type: "string" } });
+  const { values, positionals } = readArguments(args, {
+    config: { type: "string" },
+    // From the supervisor to a worker: SHARD,COUNT,ROLE.
+    worker: { type: "string" },
+  });
   if (positionals.length > 0) throw new UsageError(`serve takes no argument: ${positionals.join(" ")}`);
   const loaded = configurationOf(values.config, terminal);
   if (loaded.kind === "invalid") {
     complain(loaded, terminal);
     return 2;
   }
+  if (values.worker !== undefined) return serveShare(values.worker, values.config, loaded, terminal, startEvent);
   const { config } = loaded;
   const log = createLog({ ...config.log, now: systemClock.now });
+  const own = values.config === undefined ? [] : ["--config", values.config];
+  const argumentsFor = (shard: string, of: number, role: string) => ["serve", ...own, "--worker", `${shard},${of},${role}`];
   try {
     return await liveUntilEnd({
       start: async () => {
         // Loaded only now, so that bad arguments and a bad configuration are told at once.
+        const { needsSupervision, superviseWorkers } = await import("../relay/supervision.ts");
+        if (needsSupervision(config)) return superviseWorkers({ config, clock: systemClock, log, argumentsFor });
         const { startRelay } = await import("../relay.ts");
         return startRelay({ version: VERSION, config, clock: systemClock, random: systemRandom, log });
       },

@@ -7,7 +7,7 @@ import { derivedSetting, optionalSetting, setting, settingsBelow, type ValuesOf 
 import { POSTGRES_SETTINGS, SPOOL_SETTING, STATE_DIRECTORY_SETTING } from "./spoolSettings.ts";
 import { SUBMISSION_SETTINGS } from "./submissionSettings.ts";
 import { DKIM_SETTINGS, TLSRPT_SETTINGS } from "./tlsReportSettings.ts";
-import { choice, path } from "./value.ts";
+import { choice, integer, path } from "./value.ts";
 
 /**
  * The table of settings: the parser, `config/relay.yaml`, the reference and the names of environment variables all come from it.
@@ -28,6 +28,11 @@ export const SETTINGS = {
   postgres: POSTGRES_SETTINGS,
   resolver: RESOLVER_SETTINGS,
   delivery: DELIVERY_SETTINGS,
+  workers: setting(
+    integer(1, 64),
+    1,
+    "Processes that take and deliver mail, each with a part of the spool and of every limit. More than 1 uses more processors.",
+  ),
   tlsrpt: TLSRPT_SETTINGS,
   dkim: DKIM_SETTINGS,
   mtaSts: MTA_STS_SETTINGS,

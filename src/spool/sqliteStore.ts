@@ -27,7 +27,7 @@ export type SqliteStoreOptions = {
   points?: string;
 };
 
-const DEFAULT_INLINE_BYTES = 64 * 1024;
+const DEFAULT_INLINE_BYTES = 128 * 1024;
 const MOUNTS = "/proc/self/mountinfo";
 const DEFAULT_MAXIMUM_WAIT_SECONDS = 24 * 3600;
 const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;

@@ -53,6 +53,7 @@ test("defaults: those of design.md §4", () => {
     spool: { kind: "file", directory: "./spool" },
     stateDirectory: undefined,
     postgres: { passwordFile: undefined, maxConnections: 10, leaseSeconds: 30 },
+    workers: 1,
     resolver: {
       mode: "auto",
       upstreams: [{ address: "192.0.2.53", port: 53 }],
@@ -203,10 +204,10 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
     errors: ["relay.yaml:1: delivery.insecureMX: is unknown; is delivery.insecureMx meant?"],
   },
   {
-    name: "a feature of a later version",
-    yaml: "workers: 2",
+    name: "a feature that there is not",
+    yaml: "dashboards: 2",
     errors: [
-      "relay.yaml:1: workers: is unknown; known keys are hostname, submission, spool, stateDirectory, postgres, resolver, delivery, tlsrpt, dkim, mtaSts, admin, log",
+      "relay.yaml:1: dashboards: is unknown; known keys are hostname, submission, spool, stateDirectory, postgres, resolver, delivery, workers, tlsrpt, dkim, mtaSts, admin, log",
     ],
   },
   {

@@ -1,0 +1,21 @@
+/** What supervisor and workers say to each other, over the channel between the processes. */
+export type ToWorker =
+  /** Drain and end. */
+  | { kind: "stop" }
+  /** Read the configuration again. */
+  | { kind: "reload" }
+  | { kind: "ask"; number: number; what: Subject };
+
+export type FromWorker =
+  /** It takes mail now, or delivers what was left. */
+  { kind: "ready" } | { kind: "answer"; number: number; answer: Answer };
+
+export type Subject = "metrics" | "checks";
+
+/** `metrics`: prom-client's registry as JSON; `checks`: what /readyz shows. */
+export type Answer =
+  | { what: "metrics"; metrics: readonly unknown[] }
+  | { what: "checks"; checks: readonly WorkerCheck[] }
+  | { what: "failed"; reason: string };
+
+export type WorkerCheck = { name: string; status: "ok" | "degraded" | "failed"; text: string };
