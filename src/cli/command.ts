@@ -21,8 +21,8 @@ export type Terminal = {
 /** A stream that may be a terminal. */
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
 
-/** design.md §4: 0 done, 1 failed (or the command's own "no"), 2 usage or configuration, 3 undecidable now. */
-export type ExitStatus = 0 | 1 | 2 | 3;
+/** design.md §4: 0 done, 1 failed (or the command's own "no"), 2 usage or configuration, 3 undecidable now; of `sendmail` those of sysexits.h. */
+export type ExitStatus = 0 | 1 | 2 | 3 | 64 | 65 | 69 | 75 | 78;
 
 export type Command = {
   name: string;
@@ -30,6 +30,8 @@ export type Command = {
   synopsis: readonly string[];
   summary: string;
   run: (args: readonly string[], terminal: Terminal) => Promise<ExitStatus>;
+  /** -h is an option of its own. */
+  ownUsage?: true;
 };
 
 /** The arguments are not what the command takes: its usage is shown, and the exit status is 2. */

@@ -3,6 +3,7 @@ import { configCommand } from "./config.ts";
 import { explainCommand } from "./explain.ts";
 import { queueCommand } from "./queue.ts";
 import { repairCommand } from "./repair.ts";
+import { sendmailCommand } from "./sendmail.ts";
 import { serveCommand } from "./serve.ts";
 import { tlsrptCommand } from "./tlsrpt.ts";
 import { usersCommand } from "./users.ts";
@@ -16,6 +17,7 @@ const COMMANDS: readonly Command[] = [
   configCommand,
   tlsrptCommand,
   usersCommand,
+  sendmailCommand,
   repairCommand,
 ];
 
@@ -35,7 +37,7 @@ export async function dispatch(argv: readonly string[], terminal: Terminal): Pro
     terminal.err(`dane-relay: ${word === undefined ? "no command" : `unknown command ${JSON.stringify(word)}`}\n\n${usage()}`);
     return 2;
   }
-  if (args.includes("--help") || args.includes("-h")) {
+  if (args.includes("--help") || (args.includes("-h") && command.ownUsage === undefined)) {
     terminal.out(usageOf(command));
     return 0;
   }
