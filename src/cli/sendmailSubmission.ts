@@ -26,7 +26,10 @@ export type Submitted =
 /** RFC 5321 §4.5.3.2: the longest of its timeouts. */
 const SILENCE_MILLISECONDS = 600_000;
 
-/** A positive reply; everything else ends the dialogue. */
+/** Of silence behind the end of the input, for who does not say QUIT. */
+const AFTER_INPUT_MILLISECONDS = 30_000;
+
+/** A reply other than the one that is needed; it ends the dialogue. */
 class Refusal extends Error {
   readonly reply: Reply;
   constructor(reply: Reply) {
@@ -126,6 +129,8 @@ export function passSession(
     socket.on("data", (text) => out(String(text)));
     socket.on("error", (error) => resolve({ kind: "unreachable", text: error.message }));
     socket.on("close", () => resolve({ kind: "ended" }));
-    input.pipe(socket);
+    // Replies are still to come when the input has ended; behind QUIT the server closes.
+    input.pipe(socket, { end: false });
+    input.on("end", () => socket.setTimeout(AFTER_INPUT_MILLISECONDS, () => socket.destroy()));
   });
 }
