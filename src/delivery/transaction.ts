@@ -1,20 +1,38 @@
 import { type AchievedSecurity, lostOutcome, replyOutcome, unsupportedOutcome, type Verdict } from "../policy/disposition.ts";
-import type { QueuedRecipient, Work } from "../spool/message.ts";
+import { contentNeeds } from "../smtp/contentNeeds.ts";
+import type { Envelope, QueuedRecipient } from "../spool/message.ts";
 import type { RecipientResult, Transaction, TransactionRecipient } from "./connection.ts";
 import type { HostSession } from "./hostSession.ts";
 import type { Trace } from "./ledger.ts";
 
 type OpenSession = Extract<HostSession, { kind: "open" }>;
 
-/** The transaction that carries `work` to those of its recipients that are still open. */
+/** The transaction that carries a message to those of its recipients that are still open. */
 export function transactionOf(
-  work: Work,
+  envelope: Envelope,
   recipients: readonly QueuedRecipient[],
   content: () => AsyncIterable<Buffer>,
 ): Transaction {
   const [first, ...rest] = recipients;
   if (first === undefined) throw new Error("a transaction without recipients");
-  return { envelope: work.envelope, recipients: [parameters(first), ...rest.map(parameters)], content };
+  return { envelope, recipients: [parameters(first), ...rest.map(parameters)], content };
+}
+
+/**
+ * The envelope as a server with these extensions can have it: what the client declared and the content does not need is not asked of a server
+ * that lacks it. Content is never converted: that would break its signatures (RFC 6152 §3 leaves the choice).
+ */
+export async function envelopeFor(
+  envelope: Envelope,
+  extensions: ReadonlySet<string>,
+  content: () => AsyncIterable<Buffer>,
+): Promise<Envelope> {
+  const lacksUtf8 = envelope.smtpUtf8 && !extensions.has("SMTPUTF8");
+  // RFC 6531 §3.1 (8): SMTPUTF8 includes 8BITMIME.
+  const lacksEightBit = envelope.eightBitMime && !extensions.has("8BITMIME") && !extensions.has("SMTPUTF8");
+  if (!lacksUtf8 && !lacksEightBit) return envelope;
+  const needs = await contentNeeds(content());
+  return { ...envelope, smtpUtf8: envelope.smtpUtf8 && needs.smtpUtf8 === "yes", eightBitMime: needs.eightBitMime === "yes" };
 }
 
 function parameters(recipient: QueuedRecipient): TransactionRecipient {

@@ -88,7 +88,7 @@ export type MissingExtension = { extension: NeededExtension; text: string };
 
 /**
  * What the message needs and the server cannot do; the message must then not be sent to it.
- * 8BITMIME: RFC 6152 §3 would allow a conversion to 7 bit; this relay changes no content.
+ * 8BITMIME: RFC 6152 §3 would allow a conversion to 7 bit; this relay changes no content. `envelope` says what the content needs.
  */
 export function missingExtension(
   envelope: TransactionEnvelope,
