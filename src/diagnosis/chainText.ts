@@ -1,6 +1,7 @@
 import { displayName } from "../dns/name.ts";
 import type { ChainLink } from "./chainLink.ts";
 import type { DenialFact } from "./denialFact.ts";
+import { wrapped } from "./lineWrap.ts";
 import type { SignatureFact } from "./signatureFact.ts";
 
 /** The chain of trust as lines, a zone each: what its parent says, what it is signed with, and until when. */
@@ -30,7 +31,7 @@ export function chainLines(chain: readonly ChainLink[], now: number): readonly s
   const width = Math.max(0, ...chain.map(({ zone }) => displayName(zone).length));
   return chain.flatMap((link) => [
     `    ${displayName(link.zone).padEnd(width)}  ${link.status.padEnd(8)}  ${linkText(link, now)}`,
-    ...link.denial.map((fact) => `      ${denialText(fact)}`),
+    ...link.denial.flatMap((fact) => wrapped(denialText(fact), "      ")),
   ]);
 }
 
@@ -44,7 +45,7 @@ function linkText({ ds, keys, keySignatures, status }: ChainLink, now: number): 
     (signature) => `key ${signature.keyTag} ${signatureText(signature, now)}`,
   );
   if (ds.length === 0 && keys.length > 0 && status === "secure") return ["trust anchor", ...entries].join("; ");
-  if (ds.length === 0 && keys.length === 0) return "no DS: not signed, as its parent proves";
+  if (ds.length === 0 && keys.length === 0) return "no DS record in its parent zone, as that proves";
   if (ds.length === 0) return ["no DS in the parent zone", ...entries].join("; ");
   return [...vouchers, ...entries].join("; ");
 }
@@ -56,7 +57,10 @@ export function signatureText({ expiration, inception, verdict }: SignatureFact,
   return verdict.kind === "fails" ? `signed, but ${verdict.because}` : `signed until ${day(to)}`;
 }
 
+/** The first are those about the name itself. */
+const MAX_STATEMENTS = 3;
+
 export function denialText({ record, owner, says }: DenialFact): string {
-  const proof = says.length === 0 ? "says nothing of this name" : `proves: ${says.join("; ")}`;
+  const proof = says.length === 0 ? "says nothing of this name" : `proves: ${says.slice(0, MAX_STATEMENTS).join("; ")}`;
   return `${record} ${displayName(owner)} ${proof}`;
 }

@@ -28,9 +28,17 @@ export function dnssecFinding(lookup: LookupObservation, context: Context, insec
   return {
     severity: resolution.status === "insecure" ? insecure : "error",
     host: context.host,
-    explanation: `${sentence(`${effect}${reasonText(reasons)}`)} The chain of trust ends at ${zoneText(zone)}.`,
+    explanation: `${sentence(`${effect}${reasonText(reasons)}`)} ${whereText(chain, zone)}`,
     ...trouble,
   };
+}
+
+/** Which link it is. */
+function whereText(chain: readonly ChainLink[], zone: DomainName): string {
+  const broken = chain.some(({ status }) => status !== "secure");
+  return broken
+    ? `The chain of trust ends at ${zoneText(zone)}.`
+    : `The chain of trust holds down to ${zoneText(zone)}; the fault is in its answer.`;
 }
 
 function zoneText(zone: DomainName): string {
@@ -130,7 +138,8 @@ function brokenTrouble(lookup: LookupObservation, zone: DomainName, context: Con
     const remedy = `sign ${name} again, so that its NSEC or NSEC3 records are whole, and load it on all of its name servers; mail waits until then, since an attacker could hide records`;
     return { class: "dnssec-bad-denial", actor: dns, rfc: "RFC 4035 §5.4", remedy };
   }
-  const remedy = `sign ${name} again and load it on all of its name servers; until then the answer could be forged, and mail waits`;
+  const hidden = code === "signature-missing" ? ", unless something between strips signatures" : "";
+  const remedy = `sign ${name} again and load it on all of its name servers${hidden}; until then the answer could be forged, and mail waits`;
   return { class: "dnssec-bad-signature", actor: dns, rfc: "RFC 4035 §5.3.3", remedy };
 }
 

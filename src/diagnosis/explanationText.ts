@@ -1,9 +1,9 @@
 import { displayName } from "../dns/name.ts";
-import { reasonText } from "../dnssec/securityStatus.ts";
 import { chainLines, day } from "./chainText.ts";
 import { type Explanation, tlsaLines, type Verdict } from "./explanation.ts";
 import { ACTOR_WORDS, type Finding } from "./finding.ts";
 import { hostLines } from "./hostText.ts";
+import { wrapped } from "./lineWrap.ts";
 import type { LookupObservation, Observation } from "./observation.ts";
 
 /** The explanation as a story for a terminal, outermost first: the verdict, what is wrong and who mends it, then what it rests on. */
@@ -19,7 +19,7 @@ export function explanationText({ target, seen, verdict, findings }: Explanation
   const lines = [
     `${target}, as of ${new Date(seen.at).toISOString().slice(0, 19).replace("T", " ")} UTC`,
     "",
-    ...verdictLines(verdict),
+    ...verdictLines(verdict, findings),
     "",
     ...findings.flatMap(findingLines),
     ...destinationLines(seen),
@@ -34,10 +34,12 @@ function harmless(line: string): string {
   return line.replace(/\p{Cc}/gu, "?");
 }
 
-function verdictLines(verdict: Verdict): readonly string[] {
+/** The reason is that of the log; where a finding says it better, it is left to that. */
+function verdictLines(verdict: Verdict, findings: readonly Finding[]): readonly string[] {
   const headline = `${HEADLINES[verdict.kind]}: ${protectionText(verdict)}`;
   const words = `tls ${verdict.tls}, dane ${verdict.dane}${verdict.status === undefined ? "" : `, status ${verdict.status}`}`;
-  return [headline, ...(verdict.reason === undefined ? [] : wrapped(verdict.reason, "  ")), `  (log: ${words})`];
+  const told = verdict.reason === undefined || findings.some(({ severity }) => severity === "error");
+  return [...wrapped(headline, ""), ...(told ? [] : wrapped(verdict.reason ?? "", "  ")), `  (log: ${words})`];
 }
 
 /** What the outcome means, in one clause. */
@@ -76,21 +78,6 @@ function withoutDaneText(dane: Verdict["dane"]): string {
     default:
       return "DANE does not apply";
   }
-}
-
-const WIDTH = 100;
-
-/** Text in lines of at most WIDTH characters, each with `indent` before it; words are never cut. */
-export function wrapped(text: string, indent: string): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && indent.length + line.length + 1 + word.length > WIDTH) {
-      lines.push(`${indent}${line}`);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, `${indent}${line}`];
 }
 
 function findingLines({ class: name, severity, host, explanation, rfc, actor, remedy, paste }: Finding): readonly string[] {
@@ -132,7 +119,7 @@ function destinationLines(seen: Observation): readonly string[] {
 function mxLines({ name, resolution, signatures }: LookupObservation): readonly string[] {
   const [signature] = signatures;
   const until = signature === undefined ? "" : `, signed until ${day(signature.expiration * 1000)}`;
-  const why = resolution.reasons === undefined ? "" : ` (${reasonText(resolution.reasons)})`;
+  const why = resolution.reasons === undefined ? "" : `: ${resolution.reasons.at(-1)?.text}`;
   return wrapped(`MX of ${displayName(name)}: ${resolution.status}${until}${why}`, "  ");
 }
 

@@ -1,7 +1,7 @@
 import { displayName } from "../dns/name.ts";
-import { reasonText } from "../dnssec/securityStatus.ts";
 import { certificateFact } from "./certificateFact.ts";
 import { day, denialText } from "./chainText.ts";
+import { wrapped } from "./lineWrap.ts";
 import type { HostObservation, LookupObservation, ReachableHost, SessionObservation } from "./observation.ts";
 
 /** One mail host as lines: its DNS, its TLSA records, and what was seen at each of its addresses. */
@@ -51,11 +51,17 @@ function lookupLines({ name, type, resolution, denial, signatures }: LookupObser
     "aliases" in resolution
       ? resolution.aliases.map(({ target, status }) => `, alias of ${displayName(target)} (${status})`)
       : [];
-  const why = resolution.reasons === undefined ? "" : ` (${reasonText(resolution.reasons)})`;
+  const why = resolution.reasons === undefined ? "" : `: ${resolution.reasons.at(-1)?.text}`;
   return [
-    `  ${type.padEnd(4)}  ${displayName(name)}: ${resolution.status}${absent}${aliases.join("")}${until}${why}`,
-    ...(type === "TLSA" ? denial.map((fact) => `    ${denialText(fact)}`) : []),
+    ...hanging(`${type.padEnd(4)}  ${displayName(name)}: ${resolution.status}${absent}${aliases.join("")}${until}${why}`),
+    ...(type === "TLSA" ? denial.flatMap((fact) => wrapped(denialText(fact), "    ")) : []),
   ];
+}
+
+/** In lines, of which the first stands out. */
+function hanging(text: string): readonly string[] {
+  const [first = "", ...rest] = wrapped(text, "    ");
+  return [first.slice(2), ...rest];
 }
 
 /** What a connection to the host needs, and by whose word. */
@@ -74,7 +80,7 @@ function demandText({ demand }: ReachableHost): string {
     case "clear":
       return "clear text (delivery.tlsPolicies)";
     case "refuse":
-      return `none will do: ${demand.cause.text}`;
+      return "none would do: this host is not used";
     default:
       return demand satisfies never;
   }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { isAssociated } from "../dane/association.ts";
 import type { TriedRecord } from "../dane/matchVerdict.ts";
-import { CERT, DANE_TA, FULL, presentTlsa, shortTlsa, type Tlsa, type UnusableRecord } from "../dane/tlsa.ts";
+import { CERT, DANE_EE, DANE_TA, FULL, presentTlsa, shortTlsa, type Tlsa, type UnusableRecord } from "../dane/tlsa.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate.ts";
 import { distinctCertificates } from "../x509/distinctCertificates.ts";
@@ -62,8 +62,9 @@ export function mismatchFinding(facts: MismatchFacts): Finding | undefined {
 
 function recordTrouble(tried: TriedRecord, facts: MismatchFacts, server: Certificate | undefined): Told {
   const { record } = tried;
-  const right = server === undefined ? [] : [endEntityLine(facts.owner, server)];
-  const publish = `replace that record by one for the certificate in use${standing(facts)}; wait two TTLs before the next change`;
+  const right = server === undefined ? [] : [endEntityLine(facts.standsAt ?? facts.owner, server)];
+  // Where somebody else answers for the host, what was seen is that one's certificate.
+  const publish = `compare the digest with your own server's, then replace that record by this one${standing(facts)}; caches may hold the old one for its TTL`;
   const mend = { actor: "dns-operator" as const, paste: right, remedy: publish };
   const shown = `TLSA ${shortTlsa(record)}`;
   if (isDigestOfNothing(record)) {
@@ -73,7 +74,7 @@ function recordTrouble(tried: TriedRecord, facts: MismatchFacts, server: Certifi
   const parameters = matchingParameters(record, facts);
   if (parameters !== undefined) {
     const explanation = `The data of ${shown} are right, its numbers are not: with ${changedParameters(record, parameters)} it matches the certificate in use.`;
-    const paste = [`${facts.owner} IN TLSA ${presentTlsa(parameters)}`];
+    const paste = [`${facts.standsAt ?? facts.owner} IN TLSA ${presentTlsa(parameters)}`];
     return {
       class: "tlsa-wrong-parameters",
       explanation,
@@ -113,12 +114,14 @@ function otherCertificate(record: Tlsa, facts: MismatchFacts, mend: Mend): Told 
     const remedy = `${mend.remedy}. Next time publish the new record first, and keep both until the new certificate is in use`;
     return { class: "tlsa-outdated-certificate", explanation, rfc: "RFC 7671 §8", ...mend, remedy };
   }
-  const owner = facts.others.find(({ chain }) => names(record, chain));
+  // A CA issues for many hosts: only a record of a server's own key is one host's.
+  const owner = record.usage === DANE_EE ? facts.others.find(({ chain }) => names(record, chain.slice(0, 1))) : undefined;
   const shared = owner?.host ?? otherHostOf(facts);
   if (shared !== undefined) {
     const explanation = `TLSA ${shortTlsa(record)} is the record of another host, ${shared}; ${facts.host} has a key of its own.`;
     const remedy = `give ${facts.host} a record of its own${facts.standsAt === undefined ? "" : `, in place of the alias to ${displayName(facts.standsAt)}`}`;
-    return { class: "tlsa-shared-by-mistake", explanation, rfc: "RFC 7671 §6", ...mend, remedy };
+    const paste = mend.paste?.map((line) => line.replace(/^\S+/, facts.owner)) ?? [];
+    return { class: "tlsa-shared-by-mistake", explanation, rfc: "RFC 7671 §6", ...mend, remedy, paste };
   }
   const explanation = `TLSA ${shortTlsa(record)} matches no certificate that the host sent: the certificate was renewed without a new record, or somebody else answers for the host.`;
   return {
@@ -126,7 +129,6 @@ function otherCertificate(record: Tlsa, facts: MismatchFacts, mend: Mend): Told 
     explanation,
     rfc: "RFC 7672 §3.2",
     ...mend,
-    remedy: `make sure that it is your server that answers; then ${mend.remedy}`,
   };
 }
 
