@@ -20,13 +20,13 @@ export type PostgresServer = {
 /** For a connection, or for one of the pool to become free. */
 const CONNECT_MILLISECONDS = 5_000;
 /** The server ends a statement that takes longer; what the network swallowed is given up a little later. */
-const STATEMENT_SECONDS = 15;
-const ANSWER_MILLISECONDS = 20_000;
+const STATEMENT_SECONDS = 8;
+const ANSWER_MARGIN_MILLISECONDS = 2_000;
 const IDLE_MILLISECONDS = 60_000;
 
 /** Of each session. A client that is cut off or paused in a transaction must not keep its locks. */
 const SESSION = `
-  SET search_path = dane_relay; SET statement_timeout = '${STATEMENT_SECONDS}s'; SET lock_timeout = '10s';
+  SET search_path = dane_relay; SET lock_timeout = '10s';
   SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed';
   SET client_min_messages = 'warning'; SET bytea_output = 'hex';
   SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)`;
@@ -75,8 +75,10 @@ export class PostgresConnection {
   readonly #where: string;
   #closed = false;
 
-  constructor(server: PostgresServer, limits: { maxConnections: number; answerMilliseconds?: number }) {
+  constructor(server: PostgresServer, limits: { maxConnections: number; statementSeconds?: number }) {
     const { host, port, database, user, passwordFile, password, tls } = server;
+    const { maxConnections, statementSeconds = STATEMENT_SECONDS } = limits;
+    const statementMilliseconds = Math.ceil(statementSeconds * 1000);
     this.#where = `postgres://${host}:${port}/${database}`;
     this.#pool = new Pool({
       host,
@@ -87,10 +89,11 @@ export class PostgresConnection {
       ...(passwordFile !== undefined || password === undefined ? {} : { password }),
       ssl: tls.mode === "disable" ? false : tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, "utf8") },
       application_name: "dane-relay",
-      max: limits.maxConnections,
+      max: maxConnections,
       connectionTimeoutMillis: CONNECT_MILLISECONDS,
       idleTimeoutMillis: IDLE_MILLISECONDS,
-      query_timeout: limits.answerMilliseconds ?? ANSWER_MILLISECONDS,
+      statement_timeout: statementMilliseconds,
+      query_timeout: statementMilliseconds + ANSWER_MARGIN_MILLISECONDS,
       keepAlive: true,
       keepAliveInitialDelayMillis: CONNECT_MILLISECONDS,
       types: TYPES,

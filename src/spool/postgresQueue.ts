@@ -5,7 +5,7 @@ import type { MessageId, NewMessage, Settled, Work } from "./message.ts";
 import { messageIds } from "./messageId.ts";
 import { SpoolWriter } from "./messageWriter.ts";
 import type { PostgresBodies } from "./postgresBody.ts";
-import type { PostgresConnection } from "./postgresConnection.ts";
+import { isForeignKeyViolation, type PostgresConnection } from "./postgresConnection.ts";
 import { countQueue } from "./postgresCounts.ts";
 import { PostgresDue } from "./postgresDue.ts";
 import { PostgresIntake } from "./postgresIntake.ts";
@@ -25,8 +25,17 @@ const HOLDS_MILLISECONDS = 10_000;
 /** No limit, as the database writes it. */
 const MOST = 2 ** 31 - 1;
 
+type Leased = {
+  claimed: readonly Claimed[];
+  /** When each of the destinations that were looked at has its next unclaimed work. */
+  next: readonly { destination: string; due: number | undefined }[];
+};
+const NOTHING: Leased = { claimed: [], next: [] };
+
 export type PostgresQueueParts = {
   connection: PostgresConnection;
+  /** For counting, and the operator's hands. */
+  forOperator: PostgresConnection;
   lease: PostgresLease;
   bodies: PostgresBodies;
   inlineBytes: number;
@@ -63,7 +72,7 @@ export class PostgresQueue implements Store {
     this.#settlement = new PostgresSettlement({ connection, intake: this.#intake, clock, closing: this.#closing.signal });
     this.#due = new PostgresDue(connection, () => this.#announce());
     this.queueAdmin = new PostgresQueueAdmin({
-      connection,
+      connection: parts.forOperator,
       flushed: () => parts.lease.flushed(),
       onDue: async () => {
         await this.#due.look();
@@ -114,13 +123,16 @@ export class PostgresQueue implements Store {
     for (;;) {
       const picks = this.#due.pick(now, limit, free);
       if (picks.length === 0) return [];
-      const { claimed, next } = await this.#lease({ now, limit, perDestination: destinationLimit ?? MOST, picks });
+      const request = { now, limit, perDestination: destinationLimit ?? MOST, picks };
+      const { claimed, next } = (await this.#lease(request)) ?? (await this.#lease(request)) ?? NOTHING;
       this.#due.correct(next, now, claimed.length);
       if (claimed.length > 0) return this.#taken(claimed, now);
+      if (next.length === 0) return [];
     }
   }
 
-  async #lease({ now, limit, perDestination, picks }: LeaseRequest) {
+  /** Undefined: this replica was declared dead; it lives on under another number, which is the one to claim under. */
+  async #lease({ now, limit, perDestination, picks }: LeaseRequest): Promise<Leased | undefined> {
     const { lease, connection } = this.#parts;
     const batch = lease.nextBatch();
     try {
@@ -136,6 +148,7 @@ export class PostgresQueue implements Store {
       return { claimed: works.map((work): Claimed => ({ ...work, key: { ...work.key, owner } })), next };
     } catch (error) {
       lease.claimFailed(batch, error);
+      if (isForeignKeyViolation(error)) return undefined;
       throw connection.failure(error);
     }
   }
@@ -211,7 +224,7 @@ export class PostgresQueue implements Store {
 
   async counts(): Promise<QueueCounts> {
     await this.#parts.lease.flushed();
-    return countQueue(this.#parts.connection);
+    return countQueue(this.#parts.forOperator);
   }
 
   onWork(listener: (destinations?: readonly string[]) => void): void {
@@ -234,7 +247,7 @@ export class PostgresQueue implements Store {
     this.#due.stop();
     this.#parts.bodies.stop();
     await this.#parts.lease.close();
-    await this.#parts.connection.close();
+    await Promise.all([this.#parts.forOperator.close(), this.#parts.connection.close()]);
   }
 
   #requireOpen(): void {

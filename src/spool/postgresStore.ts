@@ -23,6 +23,9 @@ export type PostgresStoreOptions = {
 
 const DEFAULT_INLINE_BYTES = 64 * 1024;
 const LEASE_CONNECTIONS = 2;
+/** Made when the operator asks something; a question about a million messages takes its time, and none from mail. */
+const OPERATOR_CONNECTIONS = 2;
+const OPERATOR_STATEMENT_SECONDS = 120;
 /** An answer to a beat that takes longer than this part of the lease is not waited for. */
 const BEAT_SHARE = 0.25;
 
@@ -32,15 +35,19 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const connection = new PostgresConnection(server, { maxConnections });
   const forLeases = new PostgresConnection(server, {
     maxConnections: LEASE_CONNECTIONS,
-    answerMilliseconds: leaseSeconds * 1000 * BEAT_SHARE,
+    statementSeconds: leaseSeconds * BEAT_SHARE,
+  });
+  const forOperator = new PostgresConnection(server, {
+    maxConnections: OPERATOR_CONNECTIONS,
+    statementSeconds: OPERATOR_STATEMENT_SECONDS,
   });
   const inlineBytes = options.inlineBytes ?? DEFAULT_INLINE_BYTES;
   const bodies = new PostgresBodies(connection);
   const lease = new PostgresLease(forLeases, leaseSeconds);
-  const queue = new PostgresQueue({ connection, lease, bodies, inlineBytes, clock, random });
+  const queue = new PostgresQueue({ connection, forOperator, lease, bodies, inlineBytes, clock, random });
   try {
     for (const notice of noticesOf(await checkDurability(connection.ask), server)) options.onNotice(notice);
-    noticesOf(await connection.transaction(prepareSchema), server);
+    noticesOf(await forOperator.transaction(prepareSchema), server);
     await lease.beat();
     await queue.start();
     return queue;

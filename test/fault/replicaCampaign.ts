@@ -12,11 +12,13 @@ import { type NetworkCut, startNetworkCut } from "./networkCut.ts";
 
 /**
  * Three relays on one queue in a real PostgreSQL, mail coming in at each of them all the time, and in turn: one is killed, one is stopped for
- * longer than its lease, one is cut off from the database, and the database itself crashes and comes back. Every message that got its 250
+ * longer than its lease while one is cut off from the database, and the database itself crashes and comes back. Every message that got its 250
  * arrives, unchanged; what a replica had when it was lost, the others deliver before it comes back; nothing arrives more than once for each
  * fault and once.
  */
 export const FAULTS = ["kill", "stop", "cut", "crash"] as const;
+/** With one stopped and one cut off, a single one is left. */
+const PHASES: readonly (readonly Fault[])[] = [["kill"], ["stop", "cut"], ["crash"]];
 type Fault = (typeof FAULTS)[number];
 
 export type CampaignOptions = { block: string; rounds: number };
@@ -174,18 +176,22 @@ class Campaign {
     }
   }
 
+  #victim(index: number): Replica {
+    const replica = this.#replicas[index % this.#replicas.length];
+    assert.ok(replica !== undefined);
+    return replica;
+  }
+
   async run(rounds: number): Promise<void> {
     const load = this.#replicas.flatMap((replica) => Array.from({ length: SESSIONS }, () => this.#session(replica)));
     try {
       for (let round = 0; round < rounds; round += 1) {
-        for (const [index, fault] of FAULTS.entries()) {
+        for (const together of PHASES) {
           await delay(BETWEEN_MILLISECONDS);
-          const replica = this.#replicas[(index + round) % this.#replicas.length];
-          assert.ok(replica !== undefined);
           const repeated = this.#repeated();
-          await this.#fault(fault, replica);
+          await Promise.all(together.map((fault) => this.#fault(fault, this.#victim(FAULTS.indexOf(fault) + round))));
           this.#take();
-          this.lines.push(`${fault} of ${replica.name}: ${this.#repeated() - repeated} messages repeated by its end`);
+          this.lines.push(`${together.join(" and ")}: ${this.#repeated() - repeated} messages came once more`);
         }
       }
       await delay(BETWEEN_MILLISECONDS);
@@ -229,7 +235,8 @@ export async function runCampaign({ block, rounds }: CampaignOptions): Promise<C
       replicas.push(await startReplica(name, index, { directory, block, postgres, peer }));
     const campaign = new Campaign(postgres, peer, replicas);
     await campaign.run(rounds);
-    for (const { relay } of replicas) assert.equal(await relay.stop(), "0", relay.log().slice(-2000));
+    const stopped = replicas.map(async ({ relay }) => assert.equal(await relay.stop(), "0", relay.log().slice(-2000)));
+    await Promise.all(stopped);
     const { acknowledged, refused, unanswered } = campaign.tally;
     const counts = [...campaign.arrivals];
     for (const [token] of counts) assert.ok(acknowledged.has(token) || unanswered.has(token), `${token} was never submitted`);
