@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Clock, type Random, systemClock, systemRandom } from "../clock.ts";
 import { BodyFiles } from "./bodyFiles.ts";
@@ -47,6 +47,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Admi
   const bodies = new BodyFiles(directory, disk, settings.at);
   try {
     mkdirSync(bodies.directory, { recursive: true, mode: 0o700 });
+    // SQLite would only say "disk I/O error".
+    accessSync(directory, constants.W_OK);
   } catch (error) {
     throw storeError(error, directory);
   }

@@ -9,8 +9,11 @@ const SQLITE_FULL = 13;
 const SQLITE_CONSTRAINT = 19;
 const SQLITE_NOTADB = 26;
 const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
+const SQLITE_CANTOPEN = 14;
 const PRIMARY_CODE_MASK = 0xff;
 
+const READ_ONLY_CODES: ReadonlySet<unknown> = new Set(["EROFS", "EACCES", "EPERM"]);
 const FULL_CODES: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 function field(error: unknown, name: string): unknown {
@@ -41,6 +44,10 @@ export function failureOf(error: unknown, directory: string): Failure {
   if (code === SQLITE_CONSTRAINT) return { kind: "failed", error: "corrupt", text: `${text} (spool ${directory})` };
   if (code === SQLITE_FULL || FULL_CODES.has(field(error, "code"))) {
     return { kind: "failed", error: "full", text: `${text}: free space on the file system of ${directory}` };
+  }
+  if (code === SQLITE_READONLY || code === SQLITE_CANTOPEN || READ_ONLY_CODES.has(field(error, "code"))) {
+    const advice = `${directory} and what is in it must be writable for the relay's user, on a file system that is not mounted read-only`;
+    return { kind: "failed", error: "io", text: `${text}: ${advice}` };
   }
   return { kind: "failed", error: "io", text: `${text} (spool ${directory})` };
 }
