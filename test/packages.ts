@@ -19,6 +19,13 @@ const PACKAGES: readonly DebianPackage[] = [
   // For the archive that helm and kubectl come in.
   { name: "unzip", provides: "/usr/bin/unzip" },
   { name: "postgresql", provides: "/usr/bin/pg_createcluster", service: "postgresql" },
+  // What applications submit mail with.
+  { name: "swaks", provides: "/usr/bin/swaks" },
+  { name: "libnet-ssleay-perl", provides: "/usr/share/doc/libnet-ssleay-perl" },
+  { name: "msmtp", provides: "/usr/bin/msmtp" },
+  { name: "php-cli", provides: "/usr/bin/php" },
+  // For smtplib, and for a DKIM verifier that is not ours.
+  { name: "python3-dkim", provides: "/usr/lib/python3/dist-packages/dkim" },
   { name: "postfix", provides: "/usr/lib/postfix/sbin/master", service: "postfix" },
 ];
 
