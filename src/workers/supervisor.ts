@@ -61,7 +61,8 @@ export class Supervisor {
     const failed = slots.find((_, n) => results[n] === "ended");
     if (failed !== undefined) {
       const text = endText(await failed.worker.ended);
-      await this.stop();
+      // What became of the others does not matter any more: none had begun.
+      await this.#endAll();
       throw new Error(`the worker of ${failed.shard.directory} ended at its start (${text}): its log lines say why`);
     }
     for (const slot of slots) this.#watch(slot, this.#options.clock.monotonic());
@@ -70,6 +71,12 @@ export class Supervisor {
 
   /** Every worker drains; resolves when all are gone. Rejects when one of them could not drain. */
   async stop(): Promise<void> {
+    const failed = await this.#endAll();
+    if (failed.length > 0) throw new Error(`not all workers drained: ${failed.join(", ")}`);
+  }
+
+  /** Resolves with those that ended otherwise than by a drain. */
+  async #endAll(): Promise<readonly string[]> {
     this.#state = "stopping";
     clearInterval(this.#emptyCheck);
     const slots = [...this.#slots];
@@ -80,13 +87,12 @@ export class Supervisor {
       void slot.worker.ready.then(() => slot.worker.tell({ kind: "stop" }));
     }
     const ends = await Promise.all(slots.map(({ worker }) => worker.ended));
-    const failed = slots.flatMap(({ shard, timer }, n) => {
+    return slots.flatMap(({ shard, timer }, n) => {
       const end = ends[n];
       // One that waited for its restart had ended before.
       if (end === undefined || timer !== undefined || (end.kind === "exited" && end.code === 0)) return [];
       return [`${shard.name}: ${endText(end)}`];
     });
-    if (failed.length > 0) throw new Error(`not all workers drained: ${failed.join(", ")}`);
   }
 
   reload(): void {

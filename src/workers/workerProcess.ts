@@ -49,10 +49,6 @@ export class WorkerProcess {
     if (this.#worker.isConnected()) this.#worker.send(message);
   }
 
-  kill(): void {
-    this.#worker.process.kill("SIGKILL");
-  }
-
   /** Never rejects; a worker that has ended, or does not answer in time, has failed to. */
   ask(what: Subject): Promise<Answer> {
     this.#number += 1;

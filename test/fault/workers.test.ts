@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { stringify } from "yaml";
+import { SmtpClient } from "../fake/smtpClient.ts";
+import { type Peer, startPeer } from "../fake/smtpPeer.ts";
+
+/** Worker processes: what one of them that dies has acknowledged is delivered, and so is what fewer workers find in the others' shards. */
+const NETWORK = "127.118.4";
+const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
+const ADMIN_PORT = 9025;
+/** Far above what anything here takes: whoever needs this long waits for ever. */
+const PATIENCE_MILLISECONDS = 60_000;
+const LANES = 6;
+
+type Serving = { process: ChildProcess; ended: Promise<string>; log: () => string; address: string; admin: string };
+
+let places = 0;
+
+async function withDirectory(run: (directory: string, address: string) => Promise<void>): Promise<void> {
+  places += 2;
+  const directory = mkdtempSync(join(tmpdir(), "dane-relay-workers-"));
+  try {
+    await run(directory, `${NETWORK}.${places}`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function serve(directory: string, address: string, next: string, workers: number): Serving {
+  const file = join(directory, "relay.yaml");
+  const listen = `${address}:2525`;
+  const configuration = {
+    hostname: "relay.example",
+    workers,
+    submission: { listen: [listen] },
+    admin: { listen: `${address}:${ADMIN_PORT}` },
+    spool: `file:${join(directory, "spool")}`,
+    // No server is there, and no question is asked: routes by address need no DNS.
+    resolver: { mode: "forward", upstreams: ["127.0.0.1:9"] },
+    mtaSts: { enabled: false },
+    delivery: { allowLoopback: true, routes: [{ domain: "*", nextHop: next }], retry: { initialSeconds: 1, maximumSeconds: 2 } },
+  };
+  writeFileSync(file, stringify(configuration));
+  const logFile = join(directory, "log");
+  const log = openSync(logFile, "a");
+  const child = spawn(process.execPath, [MAIN, "serve", "--config", file], { stdio: ["ignore", log, log] });
+  closeSync(log);
+  const ended = once(child, "exit").then(([code, signal]) => String(signal ?? code));
+  return {
+    process: child,
+    ended,
+    log: () => readFileSync(logFile, "utf8"),
+    address: listen,
+    admin: `http://${address}:${ADMIN_PORT}`,
+  };
+}
+
+async function until(condition: () => boolean | Promise<boolean>, what: () => string): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MILLISECONDS;
+  while (!(await condition())) {
+    if (performance.now() > deadline) assert.fail(`not in time: ${what()}`);
+    await delay(50);
+  }
+}
+
+async function get(serving: Serving, path: string): Promise<string> {
+  const response = await fetch(`${serving.admin}${path}`).catch(() => undefined);
+  return response === undefined ? "" : `${response.status} ${await response.text()}`;
+}
+
+async function ready(serving: Serving): Promise<void> {
+  let last = "";
+  await until(
+    async () => {
+      last = await get(serving, "/readyz");
+      return last.startsWith("200");
+    },
+    () => `ready: ${last}\n${serving.log()}`,
+  );
+}
+
+/** Sends one message; yes: it was acknowledged. */
+async function send(address: string, subject: string): Promise<"acknowledged" | "not"> {
+  try {
+    const client = await SmtpClient.open(address);
+    try {
+      for (const command of ["MAIL FROM:<a@example.org>", "RCPT TO:<b@example.net>", "DATA"]) await client.command(command);
+      const reply = await client.command(`Subject: ${subject}\r\n\r\ntext\r\n.`);
+      return reply.startsWith("250") ? "acknowledged" : "not";
+    } finally {
+      client.destroy();
+    }
+  } catch (error) {
+    // Its worker died, or the connection came while it did.
+    assert.ok(error instanceof Error);
+    return "not";
+  }
+}
+
+function subjects(peer: Peer): string[] {
+  return peer.messages.map(({ content }) => /^Subject: (.*)\r$/m.exec(content.toString())?.[1] ?? "");
+}
+
+function workerPids({ process: { pid } }: Serving): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+}
+
+async function queued(serving: Serving): Promise<number | undefined> {
+  const gauges = [...(await get(serving, "/metrics")).matchAll(/^dane_relay_queue_messages\{state="\w+"\} (\d+)$/gm)];
+  return gauges.length === 0 ? undefined : gauges.reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+async function stopped(serving: Serving): Promise<string> {
+  serving.process.kill("SIGTERM");
+  return await serving.ended;
+}
+
+test("a worker is killed under load: what it acknowledged arrives, and it works again", () =>
+  withDirectory(async (directory, address) => {
+    const peer = await startPeer({ address: `${NETWORK}.${places + 1}` });
+    const serving = serve(directory, address, `[${peer.address}]:${peer.port}`, 2);
+    try {
+      await ready(serving);
+      const acknowledged = new Set<string>();
+      let number = 0;
+      let state: "going" | "over" = "going";
+      const lane = async (): Promise<void> => {
+        while (state === "going") {
+          number += 1;
+          const subject = `m${number}`;
+          if ((await send(serving.address, subject)) === "acknowledged") acknowledged.add(subject);
+        }
+      };
+      const lanes = Array.from({ length: LANES }, lane);
+      await until(
+        () => acknowledged.size >= 100,
+        () => `100 messages: ${acknowledged.size}`,
+      );
+      const [victim = 0, ...others] = workerPids(serving);
+      assert.equal(others.length, 1, "two workers");
+      process.kill(victim, "SIGKILL");
+      await until(
+        () => serving.log().includes('"state":"restarted"'),
+        () => serving.log(),
+      );
+      const before = acknowledged.size;
+      await until(
+        () => acknowledged.size >= before + 100,
+        () => `100 messages more than ${before}: ${acknowledged.size}`,
+      );
+      state = "over";
+      await Promise.all(lanes);
+      const missing = (): string[] => {
+        const arrived = new Set(subjects(peer));
+        return [...acknowledged].filter((subject) => !arrived.has(subject));
+      };
+      await until(
+        () => missing().length === 0,
+        () => `lost: ${missing().join(" ")}`,
+      );
+      await until(
+        async () => (await queued(serving)) === 0,
+        () => "an empty queue",
+      );
+      const times = new Map<string, number>();
+      for (const subject of subjects(peer)) times.set(subject, (times.get(subject) ?? 0) + 1);
+      assert.deepEqual(
+        [...times].filter(([, count]) => count > 2),
+        [],
+        "no more than one repetition for one kill",
+      );
+      const report = await get(serving, "/readyz");
+      for (const check of ["shard-1 spool", "shard-1 submission", "shard-2 spool", "shard-2 submission"])
+        assert.match(report, new RegExp(`^ok +${check}: `, "m"));
+      assert.equal(await stopped(serving), "0", serving.log());
+    } finally {
+      serving.process.kill("SIGKILL");
+      await serving.ended;
+      await peer.close();
+    }
+  }));
+
+test("fewer workers than before: what is left over in the shards of the others is delivered", () =>
+  withDirectory(async (directory, address) => {
+    let verdict = "451 4.3.2 later";
+    const peer = await startPeer({ address: `${NETWORK}.${places + 1}`, replies: { RCPT: () => verdict } });
+    const next = `[${peer.address}]:${peer.port}`;
+    const sent = Array.from({ length: 20 }, (_, n) => `left${n}`);
+    try {
+      const two = serve(directory, address, next, 2);
+      try {
+        await ready(two);
+        for (const subject of sent) assert.equal(await send(two.address, subject), "acknowledged");
+        assert.equal(await queued(two), sent.length);
+        assert.equal(await stopped(two), "0", two.log());
+      } finally {
+        two.process.kill("SIGKILL");
+        await two.ended;
+      }
+      verdict = "250 2.1.5 ok";
+      const one = serve(directory, address, next, 1);
+      try {
+        await until(
+          () => [1, 2].every((n) => one.log().includes(`"shard":"shard-${n}","state":"emptied"`)),
+          () => one.log(),
+        );
+        assert.deepEqual(subjects(peer).toSorted(), sent.toSorted());
+        await ready(one);
+        assert.equal(await send(one.address, "new"), "acknowledged");
+        await until(
+          () => subjects(peer).includes("new"),
+          () => "the new message",
+        );
+        assert.equal(await stopped(one), "0", one.log());
+      } finally {
+        one.process.kill("SIGKILL");
+        await one.ended;
+      }
+    } finally {
+      await peer.close();
+    }
+  }));
+
+test("workers that cannot listen end the relay, with the reason in the log", () =>
+  withDirectory(async (directory, address) => {
+    const holder = createServer().listen({ host: address, port: 2525 });
+    await once(holder, "listening");
+    const serving = serve(directory, address, "[127.118.4.1]:9", 2);
+    try {
+      assert.equal(await serving.ended, "1");
+      assert.match(serving.log(), /cannot accept mail on 127\.118\.4\.\d+:2525: .*EADDRINUSE/);
+      assert.match(
+        serving.log(),
+        /"because":"failure","reason":"the relay could not start: the worker of .*shard-\d ended at its start/,
+      );
+    } finally {
+      serving.process.kill("SIGKILL");
+      await serving.ended;
+      holder.close();
+    }
+  }));
