@@ -5,6 +5,7 @@ import { realDisk } from "./disk.ts";
 import { type DamagedMessages, salvage } from "./salvage.ts";
 import { prepareDatabase } from "./schema.ts";
 import { isLocked } from "./storeFailure.ts";
+import { checkLog, type LogState } from "./writeAheadLog.ts";
 
 /**
  * Puts a damaged spool right while no relay uses it: whatever can be read is copied, row by row, into a fresh database, which then takes the
@@ -32,7 +33,7 @@ export async function repairSpool(directory: string, now: Date): Promise<Repair>
   // Read only, so that closing it does not touch its log. While a relay runs, its exclusive lock lets nobody read.
   const source = new DatabaseSync(path, { readOnly: true, defensive: false });
   try {
-    const state = stateOf(source);
+    const state = stateOf(source, checkLog(join(directory, LOG)));
     if (state.kind !== "damaged") return state;
     const damaged = copy(source, fresh);
     source.close();
@@ -48,7 +49,7 @@ export async function repairSpool(directory: string, now: Date): Promise<Repair>
   }
 }
 
-function stateOf(source: DatabaseSync): { kind: "damaged" } | Exclude<Repair, { kind: "repaired" | "absent" }> {
+function stateOf(source: DatabaseSync, log: LogState): { kind: "damaged" } | Exclude<Repair, { kind: "repaired" | "absent" }> {
   try {
     // Reads a file that is shorter than its first page says; nothing is written here.
     source.exec("PRAGMA writable_schema = ON");
@@ -57,6 +58,7 @@ function stateOf(source: DatabaseSync): { kind: "damaged" } | Exclude<Repair, { 
     if (isLocked(error)) return { kind: "in-use" };
     return { kind: "unreadable", reason: error instanceof Error ? error.message : String(error) };
   }
+  if (log.kind === "damaged") return log;
   try {
     const [verdict, ...more] = source.prepare("PRAGMA integrity_check(2)").all();
     const sound = more.length === 0 && verdict?.integrity_check === "ok";

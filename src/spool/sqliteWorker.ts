@@ -10,6 +10,7 @@ import { QueueTables } from "./queueTables.ts";
 import { prepareDatabase } from "./schema.ts";
 import { failureOf, isLocked, isMissing } from "./storeFailure.ts";
 import type { Answer, Change, Opened, Operation, Question, WorkerSettings } from "./storeOperation.ts";
+import { checkLog } from "./writeAheadLog.ts";
 
 /**
  * The worker thread that owns the database. Group commit: all changes of a batch are one transaction, answered after its COMMIT (an fsync)
@@ -171,9 +172,25 @@ class Queue {
   }
 }
 
+/** By reading, which changes nothing, and which the lock of a running relay forbids. */
+function isInUse(path: string): boolean {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    database.prepare("SELECT count(*) FROM sqlite_schema").get();
+    return false;
+  } catch (error) {
+    return isLocked(error);
+  } finally {
+    database.close();
+  }
+}
+
 function open(settings: WorkerSettings, at: AtPoint): { opened: Opened; queue?: Queue } {
   const directory = dirname(settings.database);
   try {
+    const log = checkLog(`${settings.database}-wal`);
+    // Opened, it would lose what is behind the damage. The log of another relay that runs may be seen half written.
+    if (log.kind === "damaged") return { opened: isInUse(settings.database) ? { kind: "locked" } : log };
     const database = new DatabaseSync(settings.database);
     const verdict = prepareDatabase(database);
     if (verdict.kind !== "ready") {
