@@ -5,6 +5,7 @@ import { queueCommand } from "./queue.ts";
 import { repairCommand } from "./repair.ts";
 import { sendmailCommand } from "./sendmail.ts";
 import { serveCommand } from "./serve.ts";
+import { tlsaCommand } from "./tlsa.ts";
 import { tlsrptCommand } from "./tlsrpt.ts";
 import { usersCommand } from "./users.ts";
 import { VERSION } from "./version.ts";
@@ -15,6 +16,7 @@ const COMMANDS: readonly Command[] = [
   explainCommand,
   queueCommand,
   configCommand,
+  tlsaCommand,
   tlsrptCommand,
   usersCommand,
   sendmailCommand,

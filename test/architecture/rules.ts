@@ -36,6 +36,7 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   submission: ["smtp", "spool", "clock", "log"],
   delivery: EDGE_OF_DELIVERY,
   reporting: EDGE_OF_DELIVERY,
+  rollover: [...PURE_AREAS, "resolver", "delivery/connection", "clock"],
   workers: ["clock", "log"],
   metrics: [
     ...PURE_AREAS,
@@ -50,9 +51,22 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   config: [],
   relay: [
     ...PURE_AREAS,
-    ...["clock", "log", "resolver", "spool", "submission", "delivery", "reporting", "workers", "metrics", "admin", "config"],
+    ...[
+      "clock",
+      "log",
+      "resolver",
+      "spool",
+      "submission",
+      "delivery",
+      "reporting",
+      "rollover",
+      "workers",
+      "metrics",
+      "admin",
+      "config",
+    ],
   ],
-  cli: [...PURE_AREAS, "spool/queueAdmin", "spool/repair", "relay", "config", "clock", "log"],
+  cli: [...PURE_AREAS, "spool/queueAdmin", "spool/repair", "rollover", "relay", "config", "clock", "log"],
   main: ["cli"],
 };
 
