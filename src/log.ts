@@ -77,6 +77,8 @@ export type DeliveryEvent = {
   status: string;
   /** Why, in a sentence; for deferred and failed. */
   reason?: string;
+  /** The end of the message was sent and no reply came: the peer may have it, and gets it again. */
+  ambiguous?: "yes";
   seconds: number;
 };
 

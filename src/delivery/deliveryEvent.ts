@@ -1,4 +1,5 @@
 import type { BounceEvent, DeliveryEvent } from "../log.ts";
+import type { Outcome } from "../policy/disposition.ts";
 import { statusOf } from "../smtp/enhancedStatus.ts";
 import { replyText } from "../smtp/reply.ts";
 import type { MessageId, Work } from "../spool/message.ts";
@@ -21,8 +22,14 @@ export function deliveryEvent(work: Work, { recipient, outcome, trace }: Recipie
     ...(reply === undefined ? {} : { reply: replyText(reply, MAX_REPLY_CHARACTERS) }),
     status: outcome.kind === "delivered" ? statusOf("CONTENT", outcome.reply) : outcome.status,
     ...(outcome.kind === "delivered" ? {} : { reason: outcome.cause.text }),
+    ...(isAmbiguous(outcome) ? { ambiguous: "yes" } : {}),
     seconds: Math.round(seconds * 1000) / 1000,
   };
+}
+
+/** Whether the peer may have the message although it is deferred (RFC 5321 §4.5.3.2.6, RFC 1047). */
+export function isAmbiguous(outcome: Outcome): boolean {
+  return outcome.kind !== "delivered" && outcome.cause.ambiguous === "yes";
 }
 
 /** The log's `bounce` event: a notice to a sender was queued. */

@@ -105,7 +105,9 @@ function leads(candidate: Undelivered, current: Undelivered): boolean {
 }
 
 function followed(outcome: Undelivered, trace: Trace, other: Undelivered): Known {
-  return { outcome: { ...outcome, cause: { ...outcome.cause, text: joined(outcome.cause.text, other.cause.text) } }, trace };
+  const text = joined(outcome.cause.text, other.cause.text);
+  const ambiguous = outcome.cause.ambiguous ?? other.cause.ambiguous;
+  return { outcome: { ...outcome, cause: { ...outcome.cause, text, ...(ambiguous === undefined ? {} : { ambiguous }) } }, trace };
 }
 
 /** Equal texts (several addresses of one host) are said once. */

@@ -54,6 +54,8 @@ export type Instruments = {
   deliveryDuration(outcome: DeliveryOutcome, seconds: number): void;
   /** A transaction that needed no connection of its own. */
   connectionReused(): void;
+  /** One recipient whose message was sent to its end without a reply. */
+  ambiguousEnding(): void;
   /** From acceptance to the end of a recipient. */
   queueWait(seconds: number): void;
   /** One report (RFC 8460) to one place. */
@@ -103,10 +105,19 @@ function deliveryMetrics(registry: Registry) {
       registry,
     ),
   );
+  const ambiguous = new Counter(
+    declared(
+      {
+        name: "deliveries_ambiguous_total",
+        help: "Recipients whose message was sent to its end without a reply: tried again, and perhaps delivered twice.",
+      },
+      registry,
+    ),
+  );
   for (const reason of REJECTIONS) rejected.inc({ reason }, 0);
   for (const labels of EXPECTED_DELIVERIES) deliveries.inc(labels, 0);
   for (const outcome of DANE_OUTCOMES) for (const usage of USAGES) dane.inc({ outcome, usage }, 0);
-  return { accepted, rejected, deliveries, dane, reused };
+  return { accepted, rejected, deliveries, dane, reused, ambiguous };
 }
 
 function durationMetrics(registry: Registry) {
@@ -206,7 +217,7 @@ function securityMetrics(registry: Registry) {
 export function createInstruments(): Instruments {
   const registry = new Registry();
   defaultMetrics(registry);
-  const { accepted, rejected, deliveries, dane, reused } = deliveryMetrics(registry);
+  const { accepted, rejected, deliveries, dane, reused, ambiguous } = deliveryMetrics(registry);
   const { verdicts, validating, handshakes, setSource, reports } = securityMetrics(registry);
   const { dns, delivery, queueWait } = durationMetrics(registry);
   return {
@@ -222,6 +233,7 @@ export function createInstruments(): Instruments {
     tlsHandshake: (protocol, group) => handshakes.inc({ protocol: protocolLabel(protocol), group: groupLabel(group) }),
     deliveryDuration: (outcome, seconds) => delivery.observe({ outcome }, seconds),
     connectionReused: () => reused.inc(),
+    ambiguousEnding: () => ambiguous.inc(),
     queueWait: (seconds) => queueWait.observe(seconds),
     tlsrptReport: (result) => reports.inc({ result }),
     observe: observedMetrics(registry),

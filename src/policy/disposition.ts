@@ -18,8 +18,11 @@ export type CauseKind =
   | "lifetime" // given up after delivery.retry.lifetimeHours
   | "local"; // our own fault: configuration, disk
 
-/** `text` is one sentence for the log, the queue and the DSN: what happened and, where it helps, who has to do what. */
-export type Cause = { kind: CauseKind; text: string; host?: string; address?: string; reply?: Reply };
+/**
+ * `text` is one sentence for the log, the queue and the DSN: what happened and, where it helps, who has to do what. `ambiguous`: the end of the
+ * message was sent and nothing came back, so the peer may have it, and get it twice.
+ */
+export type Cause = { kind: CauseKind; text: string; host?: string; address?: string; reply?: Reply; ambiguous?: "yes" };
 
 /** What was reached, in the words of design.md: left and right side of `wanted:got`. */
 export type TlsWanted = "dane" | "dane-only" | "sts" | "pkix" | "encrypt" | "may" | "none";
@@ -130,7 +133,7 @@ export function replyOutcome(phase: SmtpPhase, reply: Reply, where: { host: stri
  * host now would make two of it likely, so it waits for the next attempt.
  */
 export function lostOutcome(lost: { text: string; ambiguous: "yes" | "no" }, where: { host: string; address: string }): Verdict {
-  const cause: Cause = { kind: "connect", text: lost.text, ...where };
+  const cause: Cause = { kind: "connect", text: lost.text, ...where, ...(lost.ambiguous === "yes" ? { ambiguous: "yes" } : {}) };
   return { next: lost.ambiguous === "yes" ? "no" : "other-host", outcome: { kind: "deferred", status: "4.4.2", cause } };
 }
 

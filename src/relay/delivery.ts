@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import { bounceEvent, deliveryEvent, usageOf } from "../delivery/deliveryEvent.ts";
+import { bounceEvent, deliveryEvent, isAmbiguous, usageOf } from "../delivery/deliveryEvent.ts";
 import { DeliveryEngine, type DeliveryModuleEvent, type DeliverySettings } from "../delivery/engine.ts";
 import { name } from "../dns/name.ts";
 import type { MtaSts } from "../reporting/openMtaSts.ts";
@@ -61,6 +61,7 @@ function reportDelivery(
       const { work, result, seconds } = event;
       const { outcome, trace } = result;
       instruments.delivery(outcome.kind, trace.tls);
+      if (isAmbiguous(outcome)) instruments.ambiguousEnding();
       if (outcome.kind !== "deferred") instruments.queueWait(Math.max(0, clock.now() - work.envelope.acceptedAt) / 1000);
       const told = deliveryEvent(work, result, seconds);
       log.event(told);

@@ -61,6 +61,7 @@ test("each method counts in its own metric", async () => {
   instruments.tlsHandshake("TLSv1.3", "prime256v1");
   instruments.deliveryDuration("delivered", 0.2);
   instruments.connectionReused();
+  instruments.ambiguousEnding();
   instruments.queueWait(2);
   const all = series(await createExposition(instruments, () => Promise.resolve(OBSERVED))());
   const expected: Readonly<Record<string, string>> = {
@@ -77,6 +78,7 @@ test("each method counts in its own metric", async () => {
     'dane_relay_tls_handshakes_total{protocol="TLSv1.3",group="P-256"}': "1",
     'dane_relay_delivery_duration_seconds_sum{outcome="delivered"}': "0.2",
     dane_relay_connections_reused_total: "1",
+    dane_relay_deliveries_ambiguous_total: "1",
     dane_relay_queue_wait_seconds_count: "1",
     'dane_relay_queue_messages{state="incoming"}': "1",
     'dane_relay_queue_messages{state="held"}': "4",
