@@ -13,14 +13,17 @@ import { benchKills } from "./kills.ts";
 import { benchLatency } from "./latency.ts";
 import { machineLines } from "./machine.ts";
 import { benchMillion } from "./million.ts";
+import { benchPostgres } from "./postgres.ts";
 import { chosen, needsDane, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { benchSoak } from "./soak.ts";
+import { unboundMemory } from "./unboundMemory.ts";
 
 /**
  * `npm run bench [-- delivery --rounds N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
  * `npm run bench -- hostile [--lookups N]`,
  * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`,
- * `npm run bench -- soak [--minutes N]`, `npm run bench -- connections [--idle N --busy N]`: as root (Postfix, ports below 1024), with the Debian packages of
+ * `npm run bench -- soak [--minutes N]`, `npm run bench -- connections [--idle N --busy N]`,
+ * `npm run bench -- postgres [--rounds N --messages N --bytes N --queued N]` (rounds of the fault campaign): as root (Postfix, ports below 1024), with the Debian packages of
  * the tests. What it starts ends with it, whatever ends it; it uses loopback addresses only.
  */
 const { values, positionals } = parseArgs({
@@ -43,12 +46,14 @@ const { values, positionals } = parseArgs({
 const [rounds, messages, bytes] = [Number(values.rounds), Number(values.messages), Number(values.bytes)];
 const [what = "delivery"] = positionals;
 const CACHED_NAMES = [200_000, 1_000_000];
+const NAMES_IN_UNBOUND = [100_000, 200_000] as const;
 const SESSIONS = 20;
 const DEAD_DESTINATIONS = 10_000;
 
 async function dnssec(place: Place): Promise<void> {
   print(await benchDnssec({ domains: Number(values.domains), rounds }, place));
   print(await cacheMemory(CACHED_NAMES));
+  print(await unboundMemory(NAMES_IN_UNBOUND, place));
 }
 
 /** The scenarios of scenarios.ts; the signed world is made once for all that need it. */
@@ -84,6 +89,10 @@ async function soak(place: Place): Promise<void> {
   print(await benchSoak(Number(values.minutes), place));
 }
 
+async function postgres(place: Place): Promise<void> {
+  print(await benchPostgres({ rounds, messages, bytes, queued: Number(values.queued) }, place));
+}
+
 async function hostile(place: Place): Promise<void> {
   print(await benchHostile(Number(values.lookups), place));
 }
@@ -97,6 +106,7 @@ const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = {
   million,
   soak,
   connections,
+  postgres,
 };
 
 function print(lines: readonly string[]): void {
