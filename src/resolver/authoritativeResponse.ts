@@ -64,6 +64,9 @@ function judgeContent(message: Message, question: Question, asked: AskedAs): Aut
   const [repeated] = message.questions;
   if (repeated?.name !== question.name || repeated.type !== question.type || repeated.class !== question.class)
     return { kind: "failure", reason: "it answers another question" };
+  // Left out, they would leave an answer that nobody gave.
+  if ([...message.answer, ...message.authority].some((record) => record.class !== CLASS_IN))
+    return { kind: "failure", reason: "it has records of a class that was not asked for" };
   const usable = scrubbed(message, question, asked.zone);
   const answer: AuthoritativeResponse =
     message.recursionAvailable && !message.authoritative && !asked.recursionDesired

@@ -12,7 +12,7 @@ import { type AddressBlock, claimBlock } from "./addresses.ts";
 import { ancestorsOf, buildWorld, type Question, type World } from "./differentialWorld.ts";
 import { Draw } from "./draw.ts";
 import { FORGERIES } from "./forgeries.ts";
-import { delvOpinion, type Opinion, ourOpinion, sameOpinion, startUnboundJudge, type UnboundJudge } from "./judges.ts";
+import { delvOpinion, type Opinion, ourOpinion, sameOpinion, startUnboundJudge, type UnboundJudge, type Way } from "./judges.ts";
 import type { Surroundings } from "./messageParts.ts";
 import { type MutantServer, questionKey, startMutantServer } from "./mutantServer.ts";
 import { DATA, type Mutation, SIGNATURES, STRUCTURE } from "./mutations.ts";
@@ -26,6 +26,7 @@ import type { ZoneSigning } from "./zoneSigners.ts";
  */
 export type Mutant = {
   number: number;
+  way: Way;
   question: Question;
   /** What was spoiled: the answer to this question; often another than `question`, on the way to it. */
   spoiled: Question;
@@ -47,13 +48,17 @@ export type CampaignOptions = {
 
 const LANES = 2;
 const PLACES = { nsd: 2, plain: 3, firstServer: 40, firstJudge: 60 } as const;
+const WAYS: readonly Way[] = ["forward", "recursive"];
+/** The share of mutants that are authoritative answers, for validators that resolve by themselves. */
+const RECURSIVE = 0.25;
 /** The share of mutants whose spoiled answer is the one that was asked for. */
 const OWN_ANSWER = 0.65;
 const TRIES = 50;
 
-type Lane = { server: MutantServer; judge: UnboundJudge };
+/** One of each way: between a server that resolves for others, and a validator; between the server of all zones, and a validator that resolves. */
+type Lane = Record<Way, { server: MutantServer; judge: UnboundJudge }>;
 type Truth = (name: DomainName, type: number) => Promise<Message>;
-type Bench = { world: World; truth: Truth; lanes: readonly Lane[]; anchors: TrustAnchors; transport: Transport };
+type Bench = { world: World; truth: Record<Way, Truth>; lanes: readonly Lane[]; anchors: TrustAnchors; transport: Transport };
 
 /** Runs mutants and returns those on which the judges did not agree. */
 export async function runCampaign(options: CampaignOptions): Promise<{ disagreements: Disagreement[] }> {
@@ -86,7 +91,9 @@ async function setUp(
   stops: (() => Promise<void> | void)[],
 ): Promise<Bench> {
   const world = await buildWorld(directory, block.address(PLACES.nsd), rows);
-  const nsd = await startNsd({ name: "nsd", directory, address: block.address(PLACES.nsd), zones: world.zones });
+  // Name servers beside an answer would lead Unbound past the server with the mutants.
+  const authoritative = { address: block.address(PLACES.nsd), zones: world.zones, minimalResponses: true };
+  const nsd = await startNsd({ name: "nsd", directory, ...authoritative });
   stops.push(() => nsd.stop());
   const address = block.address(PLACES.plain);
   const { rootHintsFile, trustAnchorFile } = world;
@@ -94,20 +101,29 @@ async function setUp(
   stops.push(() => plain.stop());
   const transport = createTransport();
   stops.push(() => transport.close());
-  const truth = remembered(address, transport);
+  const truth = {
+    forward: remembered(address, transport, true),
+    recursive: remembered(authoritative.address, transport, false),
+  };
+  const pair = async (way: Way, place: number): Promise<Lane[Way]> => {
+    const server = await startMutantServer(block.address(PLACES.firstServer + place), truth[way]);
+    stops.push(() => server.stop());
+    const judgeAddress = block.address(PLACES.firstJudge + place);
+    const options = {
+      directory: join(directory, `judge${place}`),
+      address: judgeAddress,
+      way,
+      server: server.address,
+      past: authoritative.address,
+    };
+    const judge = await startUnboundJudge({ ...options, trustAnchorFile, transport });
+    stops.push(() => judge.daemon.stop());
+    return { server, judge };
+  };
   const lanes: Lane[] = [];
   for (let i = 0; i < LANES; i += 1) {
-    const server = await startMutantServer(block.address(PLACES.firstServer + i), truth);
-    stops.push(() => server.stop());
-    const judge = await startUnboundJudge({
-      directory: join(directory, `judge${i}`),
-      address: block.address(PLACES.firstJudge + i),
-      upstream: server.address,
-      trustAnchorFile,
-      transport,
-    });
-    stops.push(() => judge.daemon.stop());
-    lanes.push({ server, judge });
+    const place = i * WAYS.length;
+    lanes.push({ forward: await pair("forward", place), recursive: await pair("recursive", place + 1) });
   }
   const read = await loadTrustAnchors(trustAnchorFile);
   if (read.kind === "error") throw new Error(read.reason);
@@ -117,11 +133,11 @@ async function setUp(
 const WAIT_MILLISECONDS = 5000;
 
 /** True answers, each asked for once, so that their TTLs do not run while the campaign does. */
-function remembered(address: string, transport: Transport): Truth {
+function remembered(address: string, transport: Transport, recursionDesired: boolean): Truth {
   const known = new Map<string, Promise<Message>>();
   const ask: Truth = async (name, type) => {
     const edns = { udpPayloadSize: 1232, dnssecOk: true };
-    const query = { name, type, recursionDesired: true, checkingDisabled: true, edns };
+    const query = { name, type, recursionDesired, checkingDisabled: true, edns };
     const result = await transport.exchange({ address, port: 53 }, query, WAIT_MILLISECONDS);
     if (result.kind !== "response") throw new Error(`no true answer to ${name} ${typeName(type)}: ${result.kind}`);
     return result.message;
@@ -137,8 +153,10 @@ function remembered(address: string, transport: Transport): Truth {
 const CATEGORIES: readonly (readonly Mutation[])[] = [STRUCTURE, SIGNATURES, DATA, DATA, FORGERIES, FORGERIES];
 const HASH_PRIME = 0x9e3779b1;
 
-async function mutantOf(number: number, seed: number, { world, truth }: Bench): Promise<Mutant> {
+async function mutantOf(number: number, seed: number, { world, truth: truths }: Bench): Promise<Mutant> {
   const draw = new Draw(Math.imul(seed, HASH_PRIME) + Math.imul(number + 1, 0x85ebca6b));
+  const way = draw.chance(RECURSIVE) ? "recursive" : "forward";
+  const truth = truths[way];
   const question = draw.pick(world.questions);
   if (question === undefined) throw new Error("no questions");
   const spoiled = draw.chance(OWN_ANSWER) ? question : (draw.pick(onTheWay(question, world)) ?? question);
@@ -154,7 +172,7 @@ async function mutantOf(number: number, seed: number, { world, truth }: Bench): 
     labels.push("label" in changed ? changed.label : mutation.label);
     message = "label" in changed ? changed.message : changed;
   }
-  return { number, question, spoiled, labels, message };
+  return { number, way, question, spoiled, labels, message };
 }
 
 /** What a validator may ask for on the way to `question`: DS below the top-level domain, DNSKEY of the zones. */
@@ -173,20 +191,24 @@ function neighbours({ name }: Question, { questions, keys }: World): Question[] 
   return [...mine, ...zones.flatMap((one) => [RR_TYPE.DS, RR_TYPE.DNSKEY].map((type) => ({ name: one, type })))];
 }
 
-async function judged(mutant: Mutant, { server, judge }: Lane, { anchors, transport }: Bench): Promise<Result> {
+async function judged(mutant: Mutant, lane: Lane, { anchors, transport }: Bench): Promise<Result> {
+  const { way, question, spoiled, message } = mutant;
+  const { server, judge } = lane[way];
   await judge.forget();
-  server.serve(new Map([[questionKey(mutant.spoiled.name, mutant.spoiled.type), mutant.message]]));
+  server.serve(new Map([[questionKey(spoiled.name, spoiled.type), message]]));
   const [unbound, ours] = await Promise.all([
-    judge.opinion(mutant.question),
-    ourOpinion(server.address, mutant.question, anchors, transport),
+    judge.opinion(question),
+    ourOpinion({ way, address: server.address }, question, anchors, transport),
   ]);
   return { mutant, ours, unbound };
 }
 
-async function examined(result: Result, { server }: Lane, { anchors, transport, world }: Bench): Promise<Disagreement> {
-  const delv = await delvOpinion(server.address, result.mutant.question, world);
+async function examined(result: Result, lane: Lane, { anchors, transport, world }: Bench): Promise<Disagreement> {
+  const { way, question } = result.mutant;
+  const { server } = lane[way];
+  const delv = await delvOpinion(server.address, question, world);
   server.serve(new Map());
-  const truth = await ourOpinion(server.address, result.mutant.question, anchors, transport);
+  const truth = await ourOpinion({ way, address: server.address }, question, anchors, transport);
   return { ...result, delv, truth };
 }
 

@@ -50,7 +50,7 @@ function table(title: string, counts: ReadonlyMap<string, number>): string[] {
 }
 
 function disagreementText({ mutant, ours, unbound, delv, truth }: Disagreement): string {
-  const at = `${questionText(mutant.question)}, spoiled at ${questionText(mutant.spoiled)} (${mutant.labels.join(", ")})`;
+  const at = `${mutant.way}: ${questionText(mutant.question)}, spoiled at ${questionText(mutant.spoiled)} (${mutant.labels.join(", ")})`;
   const opinions = Object.entries({ ours, unbound, delv, truth }).map(([who, opinion]) => {
     const why = opinion.status === "refused" ? ` (${opinion.why.trim()})` : "";
     return `${who} ${opinionText(opinion)}${why}`;

@@ -3,23 +3,28 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock, systemRandom } from "../../src/clock.ts";
 import { type Message, type ResourceRecord, RR_TYPE } from "../../src/dns/message.ts";
-import { nameToWire } from "../../src/dns/name.ts";
+import { name, nameToWire } from "../../src/dns/name.ts";
 import { canonicalRdata } from "../../src/dns/rdata.ts";
 import { typeName } from "../../src/dns/rdataText.ts";
 import { algorithmTable } from "../../src/dnssec/algorithm.ts";
 import type { TrustAnchors } from "../../src/dnssec/evidence.ts";
 import { type ReasonChain, type ReasonCode, reasonText } from "../../src/dnssec/securityStatus.ts";
 import { createForwarder } from "../../src/resolver/forwarder.ts";
+import { createRecursor } from "../../src/resolver/recursor.ts";
 import { createResolver } from "../../src/resolver/resolver.ts";
+import type { Source } from "../../src/resolver/source.ts";
 import type { Transport } from "../../src/resolver/transport.ts";
 import { type Daemon, startDaemon } from "./daemon.ts";
 import type { Question, World } from "./differentialWorld.ts";
 import { answers } from "./dnsProbe.ts";
 
+/** How a validator comes by its data: from a server that resolves for it, or from authoritative servers. */
+export type Way = "forward" | "recursive";
+
 /**
- * Three validators that forward to the same server: ours, Unbound, and BIND's delv. What each makes of a question, in the same words;
+ * Three validators that forward to the same server, or that resolve by asking it as the server of all zones: ours, Unbound, and BIND's delv. What each makes of a question, in the same words;
  * `refused` is what is bogus or could not be had at all.
  */
 export type Opinion =
@@ -48,16 +53,23 @@ const TIMEOUT_SECONDS = 12;
 /** RFC 9276 §3.2 leaves the limits open. With Unbound's (val-nsec3-keysize-iterations), what lies between the two is compared as well. */
 const UNBOUND_ITERATIONS = { insecureAbove: 150, bogusAbove: 65_535 };
 
+function sourceOf(way: Way, address: string, transport: Transport): Source {
+  const clock = systemClock;
+  if (way === "forward")
+    return createForwarder({ upstreams: [{ address, port: 53 }], transport, clock, timeoutSeconds: TIMEOUT_SECONDS });
+  const rootHints = [{ name: name("ns."), addresses: [address] }];
+  return createRecursor({ transport, clock, random: systemRandom, rootHints, allowLoopback: true });
+}
+
 /** Ours, with empty caches. */
 export async function ourOpinion(
-  upstream: string,
+  { way, address }: { way: Way; address: string },
   question: Question,
   anchors: TrustAnchors,
   transport: Transport,
 ): Promise<Opinion> {
-  const server = { address: upstream, port: 53 };
   const resolver = createResolver({
-    source: createForwarder({ upstreams: [server], transport, clock: systemClock, timeoutSeconds: TIMEOUT_SECONDS }),
+    source: sourceOf(way, address, transport),
     anchors,
     algorithms: algorithmTable({ sha1: "insecure" }),
     clock: systemClock,
@@ -108,7 +120,11 @@ export type UnboundJudge = {
 export async function startUnboundJudge(options: {
   directory: string;
   address: string;
-  upstream: string;
+  way: Way;
+  /** The server that is forwarded to, or that has all zones. */
+  server: string;
+  /** The address that leads past it. */
+  past: string;
   trustAnchorFile: string;
   transport: Transport;
 }): Promise<UnboundJudge> {
@@ -138,9 +154,10 @@ export async function startUnboundJudge(options: {
     "  val-sig-skew-min: 0",
     "  val-sig-skew-max: 0",
     "  aggressive-nsec: no",
-    "forward-zone:",
-    '  name: "."',
-    `  forward-addr: ${options.upstream}`,
+    `  do-not-query-address: ${options.past}`,
+    ...(options.way === "forward"
+      ? ["forward-zone:", '  name: "."', `  forward-addr: ${options.server}`]
+      : ["stub-zone:", '  name: "."', `  stub-addr: ${options.server}`]),
     "remote-control:",
     "  control-enable: yes",
     `  control-interface: "${control}"`,

@@ -9,6 +9,8 @@ export async function startNsd(options: {
   directory: string;
   address: string;
   zones: readonly { origin: string; file: string }[];
+  /** Whether answers come without the zone's name servers beside them. */
+  minimalResponses?: boolean;
 }): Promise<Daemon> {
   const directory = join(options.directory, options.name);
   await mkdir(directory, { recursive: true });
@@ -27,6 +29,7 @@ export async function startNsd(options: {
     "  do-ip6: no",
     "  rrl-ratelimit: 0",
     "  rrl-whitelist-ratelimit: 0",
+    `  minimal-responses: ${options.minimalResponses === true ? "yes" : "no"}`,
     "remote-control:",
     "  control-enable: no",
     ...options.zones.flatMap((zone) => ["zone:", `  name: "${zone.origin}"`, `  zonefile: "${zone.file}"`]),
