@@ -46,7 +46,7 @@ const { values, positionals } = parseArgs({
 const [rounds, messages, bytes] = [Number(values.rounds), Number(values.messages), Number(values.bytes)];
 const [what = "delivery"] = positionals;
 const CACHED_NAMES = [200_000, 1_000_000];
-const NAMES_IN_UNBOUND = [100_000, 200_000] as const;
+const NAMES_IN_UNBOUND = [50_000, 100_000] as const;
 const SESSIONS = 20;
 const DEAD_DESTINATIONS = 10_000;
 
