@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { chown, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseUsers, type User, userLine } from "./usersFile.ts";
 
 /**
@@ -13,7 +14,11 @@ export type UsersEdit = { kind: "edited" } | { kind: "refused"; reason: string }
 /** What becomes of the file: `line` undefined takes the user out. */
 type Change = { name: string; user: User | undefined; when: (known: User | undefined) => string | undefined };
 
-const LOCK_MILLISECONDS = 20_000;
+/** How often the lock is tried, and how long it is waited for in all. */
+const LOCK_POLL_MILLISECONDS = 50;
+const LOCK_ATTEMPTS = 600;
+/** SQLITE_BUSY: somebody else has it. */
+const BUSY = 5;
 const NEW_FILE_MODE = 0o600;
 /** What a users file may have at most: see readUsersFile. */
 const WIDEST_MODE = 0o640;
@@ -31,12 +36,26 @@ export function deleteUser(file: string, name: string): Promise<UsersEdit> {
 
 async function edit(file: string, change: Change): Promise<UsersEdit> {
   const target = await realpath(file).catch(() => file);
-  const lock = new DatabaseSync(`${target}.lock`, { timeout: LOCK_MILLISECONDS });
+  const lock = new DatabaseSync(`${target}.lock`, { timeout: 0 });
   try {
-    lock.exec("BEGIN EXCLUSIVE");
+    await take(lock);
     return await editLocked(target, change);
   } finally {
     lock.close();
+  }
+}
+
+/** Waits without holding up the process: the holder may be in it. */
+async function take(lock: DatabaseSync): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      lock.exec("BEGIN EXCLUSIVE");
+      return;
+    } catch (error) {
+      const busy = error instanceof Error && "errcode" in error && error.errcode === BUSY;
+      if (!busy || attempt === LOCK_ATTEMPTS) throw error;
+    }
+    await delay(LOCK_POLL_MILLISECONDS);
   }
 }
 
