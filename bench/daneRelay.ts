@@ -6,6 +6,7 @@ import { type Assignment, type Endpoint, PROBE_DOMAIN, type Sender, type Target 
 import { listens } from "./sink.ts";
 
 const MAIN = join(import.meta.dirname, "..", "src", "main.ts");
+const ADMIN_PORT = 9025;
 /** No server is there: a route to an address looks nothing up, and nothing may leave this machine. */
 const NOBODY = "127.0.0.1:9";
 
@@ -26,6 +27,11 @@ function targetSettings(target: Target): { resolver: object; delivery: object } 
   }
 }
 
+async function saysReady(address: string): Promise<boolean> {
+  const response = await fetch(`http://${address}:${ADMIN_PORT}/readyz`);
+  return response.ok;
+}
+
 /** Arguments for node, such as `--cpu-prof --cpu-prof-dir=DIRECTORY`. */
 function nodeOptions(): string[] {
   const { BENCH_NODE_OPTIONS = "" } = process.env;
@@ -33,14 +39,15 @@ function nodeOptions(): string[] {
 }
 
 /** This relay as its users run it: a process of its own with a configuration file, one for all its settings but the next hop. */
-export async function startDaneRelay({ directory, listen, target }: Assignment): Promise<Sender> {
+export async function startDaneRelay({ directory, listen, target }: Assignment, workers = 1): Promise<Sender> {
   mkdirSync(directory, { recursive: true });
   const { resolver, delivery } = targetSettings(target);
   const at = ({ address, port }: Endpoint): string => `${address}:${port}`;
   const configuration = {
     hostname: "relay.example",
+    workers,
     submission: { listen: [at(listen)] },
-    admin: { listen: `${listen.address}:9025` },
+    admin: { listen: `${listen.address}:${ADMIN_PORT}` },
     spool: `file:${join(directory, "spool")}`,
     resolver,
     delivery: { allowLoopback: true, ...delivery },
@@ -52,7 +59,8 @@ export async function startDaneRelay({ directory, listen, target }: Assignment):
     command: process.execPath,
     arguments: [...nodeOptions(), MAIN, "serve", "--config", file],
     logFile: join(directory, "log"),
-    ready: () => listens(listen),
+    // Of several workers the first one listens before the last.
+    ready: async () => (await listens(listen)) && (await saysReady(listen.address)),
   });
   const provesDane = (): "yes" | "no" => (daemon.log().includes('"dane":"authenticated"') ? "yes" : "no");
   return { ...listen, name: "dane-relay", pid: daemon.pid, provesDane, stop: daemon.stop };

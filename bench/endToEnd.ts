@@ -8,7 +8,7 @@ import { LOAD_SECONDS, type Load, submit } from "./load.ts";
 import { median } from "./machine.ts";
 import { startPostfixRelay } from "./postfixRelay.ts";
 import { cpuSeconds, memoryMiB } from "./processTree.ts";
-import { needsDane, type Scenario } from "./scenarios.ts";
+import { needsDane, type RelayName, type Scenario } from "./scenarios.ts";
 import type { Assignment, Sender, Target } from "./sender.ts";
 import { type Sink, startOwnSink, startPlainSink, until } from "./sink.ts";
 
@@ -26,8 +26,9 @@ type Figures = { accepted: number; delivered: number; cpuMilliseconds: number; m
 
 export const RELAYS = {
   "dane-relay": startDaneRelay,
+  "two workers": (assignment) => startDaneRelay(assignment, 2),
   postfix: startPostfixRelay,
-} as const satisfies Readonly<Record<string, (assignment: Assignment) => Promise<Sender>>>;
+} as const satisfies Readonly<Record<RelayName, (assignment: Assignment) => Promise<Sender>>>;
 
 const PAIR = ["dane-relay", "postfix"] as const;
 /** A compiler at run time needs its time too: what is measured is a relay that has been up for a while. */
@@ -159,18 +160,19 @@ export async function endToEnd(
   place: Place,
 ): Promise<string[]> {
   if (needsDane(scenario) && world === undefined) throw new Error(`${scenario.title} needs a signed world`);
+  const pair = scenario.relays ?? PAIR;
   const one = { ...amount, bytes: scenario.bytes ?? amount.bytes, rounds };
-  const figures = new Map<keyof typeof RELAYS, Figures[]>(PAIR.map((who) => [who, []]));
+  const figures = new Map<RelayName, Figures[]>(pair.map((who) => [who, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const who of round % 2 === 0 ? PAIR : PAIR.toReversed())
+    for (const who of round % 2 === 0 ? pair : pair.toReversed())
       figures.get(who)?.push(await oneRun(who, scenario, one, world, place));
   }
-  const [ours = [], theirs = []] = PAIR.map((who) => figures.get(who));
+  const [ours = [], theirs = []] = pair.map((who) => figures.get(who));
   const ratio = (key: keyof Figures): string =>
     median(ours.map((pair, i) => pair[key] / (theirs[i]?.[key] ?? Number.NaN))).toFixed(2);
   return [
     `${scenario.title}: ${one.messages} messages of ${one.bytes} octets, ${one.sessions} sessions, ${scenario.clients}, medians of ${rounds} rounds`,
-    ...PAIR.map((who) => line(who, figures.get(who) ?? [])),
+    ...pair.map((who) => line(who, figures.get(who) ?? [])),
     `  ratio       accepted/s ${ratio("accepted")}x  delivered/s ${ratio("delivered")}x  CPU/message ${ratio("cpuMilliseconds")}x  PSS ${ratio("memory")}x`,
   ];
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { claimBlock } from "../test/lab/addresses.ts";
+import { aggressiveUse } from "./aggressiveUse.ts";
 import { cacheMemory } from "./cacheMemory.ts";
 import { benchConnections } from "./connections.ts";
 import { startDaneWorld } from "./daneWorld.ts";
@@ -46,6 +47,7 @@ const { values, positionals } = parseArgs({
 const [rounds, messages, bytes] = [Number(values.rounds), Number(values.messages), Number(values.bytes)];
 const [what = "delivery"] = positionals;
 const CACHED_NAMES = [200_000, 1_000_000];
+const HOSTS_OF_ONE_ZONE = [4, 20, 100];
 const NAMES_IN_UNBOUND = [50_000, 100_000] as const;
 const SESSIONS = 20;
 const DEAD_DESTINATIONS = 10_000;
@@ -54,6 +56,7 @@ async function dnssec(place: Place): Promise<void> {
   print(await benchDnssec({ domains: Number(values.domains), rounds }, place));
   print(await cacheMemory(CACHED_NAMES));
   print(await unboundMemory(NAMES_IN_UNBOUND, place));
+  print(aggressiveUse(HOSTS_OF_ONE_ZONE));
 }
 
 /** The scenarios of scenarios.ts; the signed world is made once for all that need it. */

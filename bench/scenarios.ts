@@ -13,7 +13,11 @@ export type Scenario = {
   clients: Load["clients"];
   /** Where it is not that of the command line. */
   bytes?: number;
+  /** Whom the first is compared with; this relay and Postfix when not given. */
+  relays?: readonly [RelayName, RelayName];
 };
+
+export type RelayName = "dane-relay" | "two workers" | "postfix";
 
 const FRESH = "a connection per message";
 const REUSED = "reused connections";
@@ -29,6 +33,7 @@ export const SCENARIOS = {
   "dane-100k": { title: "DANE, one destination, 100 KiB", delivery: "one", clients: REUSED, bytes: LARGE_BYTES },
   "dane-domains": { title: "DANE, 200 domains on 20 hosts", delivery: "many", clients: REUSED },
   "dane-handshakes": { title: "DANE, a handshake for each message", delivery: "one-ending", clients: REUSED },
+  workers: { title: "plain, two workers and one", delivery: "plain", clients: FRESH, relays: ["two workers", "dane-relay"] },
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 type ScenarioName = keyof typeof SCENARIOS;
