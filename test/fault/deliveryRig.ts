@@ -29,6 +29,8 @@ export type Rig = {
   queue: (recipients: readonly string[], content?: Buffer) => Promise<void>;
   /** Resolves when nothing is queued any more; rejects when delivery reports trouble of its own. */
   drained: () => Promise<void>;
+  /** As SIGTERM does, with the receivers still there. */
+  stop: () => Promise<unknown>;
   close: () => Promise<void>;
 };
 
@@ -120,11 +122,12 @@ export async function startRig(
     // What the answers before this one led to is told by now.
     await queued();
   };
+  const stop = (): Promise<unknown> => engine.stop();
   const close = async (): Promise<void> => {
     for (const peer of peers.values()) await peer.close();
     await engine.stop();
     await store.close();
     rmSync(directory, { recursive: true, force: true });
   };
-  return { store, peers, events, queue, drained, close };
+  return { store, peers, events, queue, drained, stop, close };
 }

@@ -439,6 +439,12 @@ describe("transactions on a real connection", () => {
       "lost",
       /"phase":"DATA","ambiguous":"no"/,
     ],
+    ...(["MAIL", "RCPT", "DATA"] as const).map((phase): (typeof endings)[number] => [
+      `silence at ${phase}`,
+      { replies: { [phase]: { afterwards: "hang" } } },
+      "lost",
+      new RegExp(`"phase":"${phase}","ambiguous":"no".*no reply to ${phase} within 0.5 s`),
+    ]),
     ["closed at MAIL", { replies: { MAIL: { afterwards: "close" } } }, "lost", /"phase":"MAIL","ambiguous":"no"/],
     ["closed at RCPT", { replies: { RCPT: { afterwards: "close" } } }, "lost", /"phase":"RCPT","ambiguous":"no"/],
     [
