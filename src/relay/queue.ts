@@ -6,7 +6,6 @@ import type { Config } from "../config/schema.ts";
 import type { QueueAdmin } from "../spool/queueAdmin.ts";
 import { type Store, StoreError } from "../spool/store.ts";
 import { controlClient } from "./controlClient.ts";
-import { openSpool } from "./spool.ts";
 
 /** The operator's hands on the queue of a configuration, as a command has them. */
 export type OpenQueue = { queueAdmin: QueueAdmin; close(): Promise<void> };
@@ -38,6 +37,8 @@ export async function openQueue(config: Config): Promise<OpenQueue> {
   }
   // What a relay would log at its start is no part of a command's output.
   const log = { event: () => undefined, reconfigure: () => undefined, flush: () => Promise.resolve() };
+  // Loaded only now: most commands meet a relay that serves.
+  const { openSpool } = await import("./spool.ts");
   const store = await openSpool({ config, clock: systemClock, random: systemRandom, log }, undefined);
   return { queueAdmin: queueAdminOf(store), close: () => store.close() };
 }
