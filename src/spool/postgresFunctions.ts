@@ -147,13 +147,14 @@ const DELIVERED_LATE = `
 const BEAT = `
   CREATE FUNCTION beat(p_owner bigint, p_seconds integer, p_batches bigint[], p_messages bigint[], p_destinations text[])
   RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
-  DECLARE v_alive boolean;
+  DECLARE v_until timestamptz; v_alive boolean;
   BEGIN
-    UPDATE replica SET until = clock_timestamp() + make_interval(secs => p_seconds) WHERE id = p_owner;
+    SELECT until INTO v_until FROM replica WHERE id = p_owner FOR UPDATE;
     v_alive := FOUND;
-    -- Whoever renews his row at this moment has it locked, or has changed it by the time that it is looked at again.
-    -- After the database was away, everybody has the time of a lease to be heard of again.
-    IF pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => p_seconds) THEN
+    UPDATE replica SET until = clock_timestamp() + make_interval(secs => p_seconds) WHERE id = p_owner;
+    -- Whose own time had passed has seen the database come back from a restart or a failover, perhaps: the others may be as alive.
+    IF v_until > clock_timestamp() THEN
+      -- Whoever renews his row at this moment has it locked, or has changed it by the time that it is looked at again.
       DELETE FROM replica WHERE id IN (SELECT r.id FROM replica r WHERE r.until < clock_timestamp() FOR UPDATE SKIP LOCKED)
         AND until < clock_timestamp();
     END IF;

@@ -1,3 +1,6 @@
+/** Rows come and go: with the usual fifth of dead ones a long queue would be read through them. */
+const VACUUM = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000";
+
 /**
  * The tables of the shared spool, in a schema of their own.
  *
@@ -16,13 +19,13 @@ export const FIRST_TABLES = `
     octets bigint NOT NULL DEFAULT 0,
     complete boolean NOT NULL DEFAULT false,
     touched timestamptz NOT NULL DEFAULT clock_timestamp()
-  ) WITH (fillfactor = 50);
+  ) WITH (fillfactor = 50, ${VACUUM});
   CREATE TABLE chunk (
     body text COLLATE "C" NOT NULL REFERENCES body ON DELETE CASCADE,
     number integer NOT NULL,
     bytes bytea NOT NULL,
     PRIMARY KEY (body, number)
-  );
+  ) WITH (${VACUUM});
   ALTER TABLE chunk ALTER COLUMN bytes SET STORAGE EXTERNAL;
   CREATE TABLE message (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -37,7 +40,7 @@ export const FIRST_TABLES = `
     tried boolean NOT NULL DEFAULT false,
     body text COLLATE "C",
     content bytea
-  ) WITH (fillfactor = 90);
+  ) WITH (fillfactor = 90, ${VACUUM});
   ALTER TABLE message ALTER COLUMN content SET STORAGE EXTERNAL;
   CREATE UNIQUE INDEX message_id ON message (id);
   CREATE INDEX message_accepted ON message (accepted_at, id);
@@ -49,7 +52,7 @@ export const FIRST_TABLES = `
     held boolean NOT NULL DEFAULT false,
     recipients jsonb NOT NULL,
     PRIMARY KEY (message, destination)
-  );
+  ) WITH (${VACUUM});
   CREATE INDEX work_due ON work (destination, due, message) WHERE NOT held;
   CREATE INDEX work_held ON work (message) WHERE held;
   CREATE TABLE replica (
@@ -63,7 +66,7 @@ export const FIRST_TABLES = `
     owner bigint NOT NULL REFERENCES replica ON DELETE CASCADE,
     batch bigint NOT NULL,
     PRIMARY KEY (message, destination)
-  ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+  ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
   CREATE INDEX lease_destination ON lease (destination);
   CREATE INDEX lease_owner ON lease (owner);
   CREATE TABLE attempt (
