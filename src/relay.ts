@@ -99,10 +99,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (options.intake !== "closed") await listener.start();
     opened.push(() => submission.stop(SUBMISSION_DRAIN_MILLISECONDS));
     const reload = async (config: Config): Promise<ReloadResult> => {
-      const result = await submission.reload(config);
-      if (result.kind === "refused") return result;
       const token = operator.reload(config);
       if (token.kind === "refused") return token;
+      const result = await submission.reload(config);
+      if (result.kind === "refused") return result;
+      token.apply();
       engine.reconfigure(engineSettings(config));
       exceptions.watch(config.delivery.tlsPolicies);
       return result;

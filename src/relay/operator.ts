@@ -16,8 +16,8 @@ import { queueAdminOf } from "./queue.ts";
 /** The operator's API as the configuration wants it: who may use it, what it knows, and what of its use the log tells. */
 export type Operator = {
   api: Api;
-  /** Takes over another token file. */
-  reload(config: Config): { kind: "reloaded" } | { kind: "refused"; key: string; reason: string };
+  /** Reads the token again, from another file where it is elsewhere now; it counts from `apply` on. */
+  reload(config: Config): { kind: "read"; apply: () => void } | { kind: "refused"; key: string; reason: string };
 };
 
 export type OperatorNeeds = {
@@ -68,8 +68,10 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
     reload: (changed) => {
       const reading = tokenOf(parts, changed);
       if (reading.kind === "refused") return reading;
-      token = reading.token;
-      return { kind: "reloaded" };
+      const apply = (): void => {
+        token = reading.token;
+      };
+      return { kind: "read", apply };
     },
   };
 }
