@@ -8,10 +8,8 @@ import type { DeliveryEngine } from "../delivery/engine.ts";
 import type { AuditEvent } from "../log/auditEvent.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
 
-import type { QueueFilter } from "../spool/queueAdmin.ts";
-import type { Store } from "../spool/store.ts";
+import type { AdministeredStore, QueueFilter } from "../spool/queueAdmin.ts";
 import type { Parts } from "./parts.ts";
-import { queueAdminOf } from "./queue.ts";
 
 /** The operator's API as the configuration wants it: who may use it, what it knows, and what of its use the log tells. */
 export type Operator = {
@@ -21,7 +19,7 @@ export type Operator = {
 };
 
 export type OperatorNeeds = {
-  store: Store;
+  store: AdministeredStore;
   engine: DeliveryEngine;
   resolver: OpenResolver;
   checks: () => Promise<readonly Check[]>;
@@ -42,7 +40,7 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
   const hostnames = new Set([config.hostname.toLowerCase(), config.admin.listen.address.toLowerCase()]);
   const access = (): Access => ({ token: accessToken(token), hostnames });
   const api = new Api({
-    queueAdmin: queueAdminOf(store),
+    queueAdmin: store.queueAdmin,
     access,
     ring,
     now: clock.now,

@@ -4,18 +4,11 @@ import { filterOf } from "../admin/queueQuery.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { QueueAdmin } from "../spool/queueAdmin.ts";
-import { type Store, StoreError } from "../spool/store.ts";
+import { StoreError } from "../spool/store.ts";
 import { controlClient } from "./controlClient.ts";
 
 /** The operator's hands on the queue of a configuration, as a command has them. */
 export type OpenQueue = { queueAdmin: QueueAdmin; close(): Promise<void> };
-
-/** What a store has of the operator's hands. */
-export function queueAdminOf(store: Store | (Store & { readonly queueAdmin: QueueAdmin })): QueueAdmin {
-  if ("queueAdmin" in store) return store.queueAdmin;
-  const refuse = (): Promise<never> => Promise.reject(new StoreError("io", "this kind of spool has no queue commands"));
-  return { list: refuse, show: refuse, statistics: refuse, act: refuse };
-}
 
 /** A filter as a user writes it; "wrong" says what is. */
 export function filterFrom(given: Readonly<Record<string, unknown>>, now: number): ReturnType<typeof filterOf> {
@@ -40,5 +33,5 @@ export async function openQueue(config: Config): Promise<OpenQueue> {
   // Loaded only now: most commands meet a relay that serves.
   const { openSpool } = await import("./spool.ts");
   const store = await openSpool({ config, clock: systemClock, random: systemRandom, log }, undefined);
-  return { queueAdmin: queueAdminOf(store), close: () => store.close() };
+  return { queueAdmin: store.queueAdmin, close: () => store.close() };
 }
