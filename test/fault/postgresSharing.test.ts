@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { systemClock, systemRandom } from "../../src/clock.ts";
 import type { Outcome } from "../../src/policy/disposition.ts";
 import type { Envelope, RecipientRequest, Work } from "../../src/spool/message.ts";
 import { PostgresBodies } from "../../src/spool/postgresBody.ts";
-import { PostgresConnection } from "../../src/spool/postgresConnection.ts";
+import { PostgresConnection, type PostgresServer } from "../../src/spool/postgresConnection.ts";
 import { openPostgresStore, type PostgresStoreOptions } from "../../src/spool/postgresStore.ts";
 import type { AdministeredStore } from "../../src/spool/queueAdmin.ts";
 import { StoreError } from "../../src/spool/store.ts";
+import { ipName, makeAuthority, makeLeaf } from "../fake/certificates.ts";
 import { startPostgres } from "../lab/postgresServer.ts";
 import { startNetworkCut } from "./networkCut.ts";
 
@@ -274,4 +278,39 @@ test("a schema of a newer release is refused, and a database that is not there i
     assert.ok(!error.message.includes(postgres.server.password ?? "?"));
     return true;
   });
+});
+
+test("TLS to the database: the server's certificate is verified, and its name", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "dane-relay-database-ca-"));
+  try {
+    const authority = makeAuthority({ commonName: "Database CA" });
+    const leaf = makeLeaf({ issuer: authority, generalNames: [ipName([127, 114, 3, 1])] });
+    const caFile = join(directory, "ca.pem");
+    const otherCaFile = join(directory, "other.pem");
+    writeFileSync(caFile, authority.certificatePem);
+    writeFileSync(otherCaFile, makeAuthority({ commonName: "Another CA" }).certificatePem);
+    const secured = (file: string, host = postgres.server.host): PostgresServer => {
+      return { ...postgres.server, host, tls: { mode: "verify-full", caFile: file } };
+    };
+    await assert.rejects(open({ server: secured(caFile) }), /does not support SSL/);
+    await postgres.secure(leaf.certificatePem, leaf.keyPem);
+    const sessions =
+      "SELECT count(*)::integer AS n FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'dane-relay'";
+    const store = await open({ server: secured(caFile) });
+    assert.ok(Number((await postgres.query(sessions))[0]?.n) > 0);
+    await store.close();
+    await assert.rejects(
+      open({ server: secured(otherCaFile) }),
+      (error) => error instanceof StoreError && /certificate/.test(error.message),
+    );
+    const network = await startNetworkCut(`${BLOCK}.2`, postgres.server);
+    try {
+      const elsewhere = { ...secured(caFile, network.address), port: network.port };
+      await assert.rejects(open({ server: elsewhere }), /does not match certificate/);
+    } finally {
+      await network.close();
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });

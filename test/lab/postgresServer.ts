@@ -11,6 +11,8 @@ export type TestPostgres = {
   server: PostgresServer;
   /** Administrator's statements, on the relay's database. */
   query: (sql: string) => Promise<readonly Record<string, unknown>[]>;
+  /** From now on it speaks TLS to whoever asks for it. */
+  secure: (certificatePem: string, keyPem: string) => Promise<void>;
   /** Everything of the spool is gone. */
   clear: () => Promise<void>;
   /** As after a crash of the server: no goodbye to anybody, and nothing flushed. */
@@ -51,11 +53,15 @@ function ownFolder(place: "disk" | "memory"): string {
   mkdirSync(data);
   const password = join(directory, "password");
   writeFileSync(password, `${PASSWORD}\n`);
-  if (process.getuid?.() === 0) {
-    const id = (flag: string): number => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
-    chownSync(data, id("-u"), id("-g"));
-  }
+  giveAway(data);
   return directory;
+}
+
+/** To the user that the server runs as. */
+function giveAway(path: string): void {
+  if (process.getuid?.() !== 0) return;
+  const id = (flag: string): number => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
+  chownSync(path, id("-u"), id("-g"));
 }
 
 export async function startPostgres(address: string, place: "disk" | "memory"): Promise<TestPostgres> {
@@ -100,6 +106,17 @@ export async function startPostgres(address: string, place: "disk" | "memory"): 
   return {
     server,
     query,
+    secure: async (certificatePem, keyPem) => {
+      for (const [name, content] of [
+        ["server.crt", certificatePem],
+        ["server.key", keyPem],
+      ] as const) {
+        writeFileSync(join(data, name), content, { mode: 0o600 });
+        giveAway(join(data, name));
+      }
+      await query("ALTER SYSTEM SET ssl = on");
+      await query("SELECT pg_reload_conf()");
+    },
     clear: async () => {
       await query("DROP SCHEMA IF EXISTS dane_relay CASCADE");
     },
