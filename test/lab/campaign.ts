@@ -61,24 +61,28 @@ type Truth = (name: DomainName, type: number) => Promise<Message>;
 type Bench = { world: World; truth: Record<Way, Truth>; lanes: readonly Lane[]; anchors: TrustAnchors; transport: Transport };
 
 /** Runs mutants and returns those on which the judges did not agree. */
-export async function runCampaign(options: CampaignOptions): Promise<{ disagreements: Disagreement[] }> {
+export async function runCampaign(options: CampaignOptions): Promise<{ disagreements: Disagreement[]; incomparable: number }> {
   const directory = await mkdtemp(join(tmpdir(), "dane-relay-differential-"));
   const block = await claimBlock();
   const stops: (() => Promise<void> | void)[] = [() => rm(directory, { recursive: true, force: true }), () => block.release()];
   try {
     const bench = await setUp(directory, block, options.rows, stops);
     const disagreements: Disagreement[] = [];
+    let incomparable = 0;
     const numbers = [...options.numbers];
     const work = async (lane: Lane): Promise<void> => {
       for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
         const mutant = await mutantOf(number, options.seed, bench);
         const result = await judged(mutant, lane, bench);
         options.onResult?.(result);
-        if (!sameOpinion(result.ours, result.unbound)) disagreements.push(await examined(result, lane, bench));
+        if (sameOpinion(result.ours, result.unbound)) continue;
+        const disagreement = await examined(result, lane, bench);
+        if (disagreement === undefined) incomparable += 1;
+        else disagreements.push(disagreement);
       }
     };
     await Promise.all(bench.lanes.map(work));
-    return { disagreements };
+    return { disagreements, incomparable };
   } finally {
     for (const stop of stops.toReversed()) await stop();
   }
@@ -203,12 +207,17 @@ async function judged(mutant: Mutant, lane: Lane, { anchors, transport }: Bench)
   return { mutant, ours, unbound };
 }
 
-async function examined(result: Result, lane: Lane, { anchors, transport, world }: Bench): Promise<Disagreement> {
+/** Undefined where Unbound cannot even look up the truth: resolving by itself, it does not find who tells of DS where one server has all zones. */
+async function examined(result: Result, lane: Lane, { anchors, transport, world }: Bench): Promise<Disagreement | undefined> {
   const { way, question } = result.mutant;
-  const { server } = lane[way];
+  const { server, judge } = lane[way];
   const delv = await delvOpinion(server.address, question, world);
   server.serve(new Map());
   const truth = await ourOpinion({ way, address: server.address }, question, anchors, transport);
+  if (way === "recursive" && truth.status !== "refused") {
+    await judge.forget();
+    if ((await judge.opinion(question)).status === "refused") return undefined;
+  }
   return { ...result, delv, truth };
 }
 

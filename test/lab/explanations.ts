@@ -138,7 +138,7 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "a message that contradicts itself",
     why: "Two CNAMEs at a name (RFC 2181 §10.1), records beside RCODE NXDOMAIN (RFC 2308 §2.1), records of another class or for nobody: we take nothing of it, Unbound what it likes.",
-    matches: (one) => refusedFor(one, "malformed"),
+    matches: (one) => refusedFor(one, "malformed") || saysWhy(one, /of a class that was not asked for/),
   },
   {
     kind: "stricter",
@@ -148,9 +148,15 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: "stricter",
+    title: "the wrong zone's word",
+    why: "RFC 2308 §2.1, RFC 2181 §5.4.1: a denial with the SOA of a zone that does not hold the name, or of none, is nobody's. Unbound lets the validator see.",
+    matches: (one) => saysWhy(one, /it answers as |which does not lead from|neither authority nor SOA|without authority/),
+  },
+  {
+    kind: "stricter",
     title: "RDATA that is malformed",
     why: "RFC 1035 §4.1: we refuse the whole message, Unbound drops the record or does not look into it.",
-    matches: (one) => saysWhy(one, /malformed message/),
+    matches: (one) => saysWhy(one, /malformed message|: malformed \(/),
   },
   {
     kind: "stricter",

@@ -154,6 +154,8 @@ export async function startUnboundJudge(options: {
     "  val-sig-skew-min: 0",
     "  val-sig-skew-max: 0",
     "  aggressive-nsec: no",
+    // Else it knows the answer from a minimised question, and never asks the one that is spoiled.
+    "  qname-minimisation: no",
     `  do-not-query-address: ${options.past}`,
     ...(options.way === "forward"
       ? ["forward-zone:", '  name: "."', `  forward-addr: ${options.server}`]
