@@ -8,7 +8,7 @@ import { SMTPServer } from "smtp-server";
  * that they speak of.
  *
  * good    takes everything, notices too
- * slow    takes everything, two seconds after the final dot
+ * slow    takes everything, a second after the final dot
  * flaky   says 4yz to some recipients and contents, and resets connections at random instants
  * strict  refuses every recipient for good
  */
@@ -22,7 +22,7 @@ export type SoakReceivers = {
   stop: () => Promise<void>;
 };
 
-const SLOW_MILLISECONDS = 2000;
+const SLOW_MILLISECONDS = 1000;
 const TRANSIENT_SHARE = 0.1;
 const RESET_MILLISECONDS = 700;
 const FINAL_RECIPIENT = /^Final-Recipient: rfc822;\s*(\w+)@/gim;
