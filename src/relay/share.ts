@@ -13,8 +13,8 @@ function partOf(limit: number | undefined, share: Share): number | undefined {
 }
 
 /**
- * The configuration of one worker: its own part of the spool, and of each limit an equal part, rounded up. node:cluster hands connections to the
- * workers in turn, so that a client that has many is met by all of them.
+ * The configuration of one worker: its own part of the spool, and of each limit an equal part, rounded up. The limits hold for all workers
+ * together; one that is at its part refuses for now (421, 451) even where another has room.
  */
 export function shareOf(config: Config, share: Share): Config {
   const { spool, stateDirectory, submission, delivery } = config;
