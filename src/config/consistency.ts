@@ -16,6 +16,7 @@ export function inconsistencies(config: Config, readFile: ReadFile): readonly In
     ...listeners(config),
     ...submissionTls(config),
     ...submissionAuth(config),
+    ...clientCertificates(config),
     ...upstreams(config),
     ...nsec3Iterations(config),
     ...dkim(config),
@@ -68,6 +69,8 @@ function submissionTls({ submission: { tls } }: Config): Inconsistency[] {
     return [{ keys: ["submission.tls.keyFile"], message: `is not set, and TLS needs both ${wanted}` }];
   if (keyFile !== undefined)
     return [{ keys: ["submission.tls.certificateFile"], message: `is not set, and TLS needs both ${wanted}` }];
+  if (tls.clientCaFile !== undefined)
+    return [{ keys: ["submission.tls.clientCaFile"], message: `is set, and TLS needs ${wanted}` }];
   if (tls.listen.length === 0) return [];
   return [{ keys: ["submission.tls.listen"], message: `is set, and TLS needs ${wanted}` }];
 }
@@ -77,6 +80,16 @@ function submissionAuth({ submission: { usersFile, authWithoutTls, tls } }: Conf
   if (usersFile === undefined || tls.certificateFile !== undefined || authWithoutTls === "loopback") return [];
   const message = "is set, and AUTH needs TLS (submission.tls.certificateFile), or submission.authWithoutTls: loopback";
   return [{ keys: ["submission.usersFile", "submission.tls.certificateFile"], message }];
+}
+
+function clientCertificates({ submission: { tls } }: Config): Inconsistency[] {
+  if (tls.clientNames.length === 0 || tls.clientCaFile !== undefined) return [];
+  return [
+    {
+      keys: ["submission.tls.clientNames", "submission.tls.clientCaFile"],
+      message: "is set, and submission.tls.clientCaFile is not",
+    },
+  ];
 }
 
 function upstreams({ resolver }: Config): Inconsistency[] {
@@ -142,6 +155,7 @@ function namedFiles(
     { key: "dkim.keyFile", path: keyFile },
     { key: "submission.tls.certificateFile", path: submission.tls.certificateFile },
     { key: "submission.tls.keyFile", path: submission.tls.keyFile },
+    { key: "submission.tls.clientCaFile", path: submission.tls.clientCaFile },
     { key: "submission.usersFile", path: submission.usersFile },
     ...delivery.routes.map(({ auth }) => ({ key: "delivery.routes", path: auth?.passwordFile })),
   ];

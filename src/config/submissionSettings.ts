@@ -5,6 +5,18 @@ import { choice, integer, list, nonEmpty, object, type Problem, path, textual, v
 
 const listen = list("ADDRESS:PORT", endpoint, endpointText);
 
+/** As it stands in a client's certificate, or the certificate's fingerprint in lower case without colons. */
+const clientName = textual<string>("a DNS name, a mail address or sha256:FINGERPRINT", (text) => {
+  const fingerprint = /^sha256:([0-9A-Fa-f:]+)$/i.exec(text)?.[1]?.replaceAll(":", "").toLowerCase();
+  if (fingerprint !== undefined) return fingerprint.length === SHA256_DIGITS ? value(`sha256:${fingerprint}`) : "no";
+  const at = text.lastIndexOf("@");
+  const domain = domainName.parse(text.slice(at + 1));
+  if (domain.kind !== "value") return "no";
+  if (at === -1) return domain;
+  return LOCAL_PART.test(text.slice(0, at)) ? value(`${text.slice(0, at)}@${domain.value}`) : "no";
+});
+
+const SHA256_DIGITS = 64;
 const MAX_PER_MINUTE = 1_000_000;
 /** RFC 5321 §4.1.2, Dot-string. */
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
@@ -42,6 +54,18 @@ export const SUBMISSION_SETTINGS = {
       [],
       "Addresses that accept mail in TLS from the first octet (implicit TLS, RFC 8314), beside those of submission.listen.",
       ["127.0.0.1:4465"],
+    ),
+    clientCaFile: optionalSetting(
+      path,
+      "certificates of clients are not asked for",
+      "CA certificates, PEM. A client that shows a certificate of theirs may relay without AUTH: use a CA of your own.",
+      "/etc/dane-relay/tls/clients.crt",
+    ),
+    clientNames: setting(
+      list("certificate names", clientName, (name) => name),
+      [],
+      "Which certificates of submission.tls.clientCaFile may relay: DNS names, mail addresses, or sha256:FINGERPRINT. When empty, all of them.",
+      ["shop.example.org"],
     ),
   },
   trustedNetworks: setting(

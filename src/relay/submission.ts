@@ -1,13 +1,16 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { Check } from "../admin/health.ts";
 import { endpointText, networkText } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import type { WatchedFile } from "../metrics/labels.ts";
 import type { Store } from "../spool/store.ts";
 import { CertificateWatch } from "../submission/certificateWatch.ts";
+import type { ClientCertificates } from "../submission/clientCertificate.ts";
 import { createListener, type Listener, type SubmissionLimits } from "../submission/listener.ts";
 import { type CertificateFiles, readCertificate, type ServerCertificate } from "../submission/serverCertificate.ts";
 import type { SubmissionEvent } from "../submission/submissionEvent.ts";
-import { type Parts, reportTrouble } from "./parts.ts";
+import { type Parts, reportTrouble, textOf } from "./parts.ts";
 import { openUsers } from "./submissionUsers.ts";
 import { submissionWarnings } from "./submissionWarnings.ts";
 
@@ -36,6 +39,7 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
   const listener = createListener({
     ...limitsOf(config),
     ...(users === undefined ? {} : { authenticator: users.authenticator }),
+    ...clientCertificates(config),
     authWithoutTls: config.submission.authWithoutTls,
     listen: listen.map(endpointText),
     implicitTlsListen: tls.listen.map(endpointText),
@@ -97,6 +101,18 @@ function watchCertificate(
         reason: `the certificate in use stays, since the one in its files cannot be used: ${reason}`,
       }),
   });
+}
+
+/** Throws when the file cannot be read, or holds no certificate. */
+function clientCertificates({ submission: { tls } }: Config): { clientCertificates?: ClientCertificates } {
+  if (tls.clientCaFile === undefined) return {};
+  const ca = readFileSync(tls.clientCaFile, "utf8");
+  try {
+    new X509Certificate(ca);
+  } catch (error) {
+    throw new Error(`submission.tls.clientCaFile: ${tls.clientCaFile}: ${textOf(error)}`, { cause: error });
+  }
+  return { clientCertificates: { ca, accepted: tls.clientNames } };
 }
 
 function certificateFiles({ submission: { tls } }: Config): CertificateFiles | undefined {

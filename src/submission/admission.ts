@@ -1,6 +1,9 @@
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.ts";
 import { networkOf } from "./authenticationThrottle.ts";
 import type { Authenticator } from "./authenticator.ts";
+import { type ClientCertificates, certificateStanding } from "./clientCertificate.ts";
 import { ClientRates, type RateLimits } from "./clientRates.ts";
 import type { Rejection } from "./rejection.ts";
 import { type ClientStanding, type Permission, relayPermission } from "./relayPermission.ts";
@@ -24,6 +27,8 @@ export type AdmissionOptions = {
   authenticator: Authenticator | undefined;
   /** Whether AUTH is taken outside TLS: never, or from clients on the same machine. */
   authWithoutTls: "never" | "loopback";
+  /** Undefined: no certificates of clients are asked for. */
+  clientCertificates: ClientCertificates | undefined;
 };
 
 /** One connection as it is now. */
@@ -54,6 +59,14 @@ export class Admission {
 
   get authenticator(): Authenticator | undefined {
     return this.#options.authenticator;
+  }
+
+  /** What a client is by the certificate that it showed in the handshake of this socket. */
+  certificate(socket: Socket): Client["certificate"] {
+    const { clientCertificates } = this.#options;
+    return clientCertificates === undefined || !(socket instanceof TLSSocket)
+      ? "none"
+      : certificateStanding(socket, clientCertificates);
   }
 
   /** From now on; throws, with nothing changed, when a network cannot be understood. */

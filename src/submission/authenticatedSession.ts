@@ -26,6 +26,7 @@ export abstract class AuthenticatedSession extends SessionChannel {
   readonly #origin: Client["origin"];
   #user: User | undefined;
   #failedAttempts = 0;
+  #judged: { socket: Socket; certificate: Client["certificate"] } | undefined;
   /** EHLO is being answered: what is not to be announced is not supported then. */
   #announcing = false;
 
@@ -45,8 +46,15 @@ export abstract class AuthenticatedSession extends SessionChannel {
       tls: this.secure ? "active" : this.#options.tls,
       // The base class forgets its user when TLS begins (RFC 3207 §4.2).
       user: this.session.user ? this.#user : undefined,
-      certificate: "none",
+      certificate: this.#certificate(),
     };
+  }
+
+  /** Judged once for each socket: before STARTTLS and behind it. */
+  #certificate(): Client["certificate"] {
+    if (this.#judged?.socket !== this._socket)
+      this.#judged = { socket: this._socket, certificate: this.#options.admission.certificate(this._socket) };
+    return this.#judged.certificate;
   }
 
   /** RFC 4954 §6: a mechanism that is not permitted now is not announced. */

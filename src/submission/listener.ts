@@ -7,6 +7,7 @@ import type { Store } from "../spool/store.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import type { PeerOptions } from "./authenticatedSession.ts";
 import type { Authenticator } from "./authenticator.ts";
+import type { ClientCertificates } from "./clientCertificate.ts";
 import { handshakeFailure, proxyHeaderFailure, type Rejection } from "./rejection.ts";
 import type { ServerCertificate } from "./serverCertificate.ts";
 import { type SessionOptions, SubmissionSession } from "./session.ts";
@@ -24,6 +25,8 @@ export type ListenerOptions = SubmissionLimits & {
   hostname: string;
   /** Who may log in; without it there is no AUTH. */
   authenticator?: Authenticator;
+  /** Whose certificates let a client relay; without it none is asked for. */
+  clientCertificates?: ClientCertificates;
   /** Whether AUTH is taken outside TLS; never when not given. */
   authWithoutTls?: "never" | "loopback";
   handshakeMilliseconds?: number;
@@ -84,8 +87,8 @@ class SubmissionListener implements Listener {
     const { hostname, store, clock, random, onEvent, certificate } = options;
     this.#options = options;
     this.#limits = options;
-    const { authenticator, authWithoutTls = "never" } = options;
-    this.#admission = new Admission({ clock, authenticator, authWithoutTls }, options);
+    const { authenticator, authWithoutTls = "never", clientCertificates } = options;
+    this.#admission = new Admission({ clock, authenticator, authWithoutTls, clientCertificates }, options);
     this.#sessionOptions = {
       hostname,
       tls: certificate === undefined ? "not-offered" : "offered",
@@ -162,6 +165,7 @@ class SubmissionListener implements Listener {
       hostname,
       channel,
       certificate,
+      clientCa: this.#options.clientCertificates?.ca,
       maxMessageBytes: this.#limits.maxMessageBytes,
       maxConnections: this.#limits.maxConnections,
       handshakeMilliseconds: this.#sessionOptions.handshakeMilliseconds,

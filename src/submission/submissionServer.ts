@@ -18,6 +18,8 @@ export type ServerOptions = {
   /** starttls: offered where there is a certificate. implicit: TLS from the first octet (RFC 8314 §3.3), which needs one. */
   channel: "starttls" | "implicit";
   certificate: ServerCertificate | undefined;
+  /** Certificates of clients by this CA (PEM) are asked for; a client without one is served all the same. */
+  clientCa: string | undefined;
   handshakeMilliseconds: number;
   /** Whether AUTH is a command. */
   authentication: "none" | "offered";
@@ -57,6 +59,7 @@ export class SubmissionServer extends SMTPServer {
       hideSTARTTLS: certificate === undefined,
       secure: channel === "implicit",
       ...(certificate === undefined ? {} : { ...certificate, ...HARDENED_TLS }),
+      ...(own.clientCa === undefined ? {} : { ca: own.clientCa, requestCert: true, rejectUnauthorized: false }),
       // Of connections in the handshake of implicit TLS, which have no session yet that would count.
       maxClients: own.maxConnections,
       disableReverseLookup: true,

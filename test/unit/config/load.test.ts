@@ -35,7 +35,7 @@ test("defaults: those of design.md §4", () => {
     hostname: "mx.example.org",
     submission: {
       listen: [{ address: "127.0.0.1", port: 2525 }],
-      tls: { certificateFile: undefined, keyFile: undefined, listen: [] },
+      tls: { certificateFile: undefined, keyFile: undefined, listen: [], clientCaFile: undefined, clientNames: [] },
       trustedNetworks: [
         { address: "127.0.0.0", prefixLength: 8, family: 4 },
         { address: "::1", prefixLength: 128, family: 6 },
