@@ -55,8 +55,8 @@ export class PostgresLease {
   }
 
   /** The claim failed. Whether it leased something all the same is not known: it is given back, now and again later. */
-  claimFailed(batch: number, error: unknown): void {
-    if (isForeignKeyViolation(error)) this.#owner = undefined;
+  claimFailed(owner: number, batch: number, error: unknown): void {
+    if (isForeignKeyViolation(error) && this.#owner === owner) this.#owner = undefined;
     this.#strays.push({ batch, since: performance.now() });
   }
 

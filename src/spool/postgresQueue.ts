@@ -134,9 +134,11 @@ export class PostgresQueue implements Store {
   /** Undefined: this replica was declared dead; it lives on under another number, which is the one to claim under. */
   async #lease({ now, limit, perDestination, picks }: LeaseRequest): Promise<Leased | undefined> {
     const { lease, connection } = this.#parts;
+    const owner = await lease.owner().catch((error: unknown) => {
+      throw connection.failure(error);
+    });
     const batch = lease.nextBatch();
     try {
-      const owner = await lease.owner();
       const destinations = picks.map(({ destination }) => destination);
       const rooms = picks.map(({ room }) => room);
       const values = [owner, batch, now, limit, Math.min(perDestination, MOST), destinations, rooms];
@@ -147,7 +149,7 @@ export class PostgresQueue implements Store {
         .map((row) => ({ destination: text(row, "destination"), due: row.due === null ? undefined : integer(row, "due") }));
       return { claimed: works.map((work): Claimed => ({ ...work, key: { ...work.key, owner } })), next };
     } catch (error) {
-      lease.claimFailed(batch, error);
+      lease.claimFailed(owner, batch, error);
       if (isForeignKeyViolation(error)) return undefined;
       throw connection.failure(error);
     }

@@ -13,8 +13,9 @@ export type ClaimRequest = {
 };
 
 /**
- * The durable queue, in words. A recipient is pending (due at a time), claimed (in memory only: forgotten when the process dies), held,
- * or settled for good (delivered, failed). A message leaves the store when its last recipient is settled for good.
+ * The durable queue, in words. A recipient is pending (due at a time), claimed (until the process dies; where several processes share the
+ * queue, until this one was not heard of for the time of a lease), held, or settled for good (delivered, failed). A message leaves the store
+ * when its last recipient is settled for good.
  * Whatever `commit`, `add` or `settle` resolved for survives kill -9 and power loss.
  */
 export interface Store {
