@@ -22,7 +22,6 @@ import { SCENARIOS } from "./scenarios.ts";
 
 /**
  * `explain` in front of the whole table: it comes to what a delivery comes to, names the class, and what it says to do is done and helps.
- * Resolved from the root each time, so that nothing is remembered from before.
  */
 
 /** What is wrong with a row, and who mends it; "paste": the lines of the finding; a zone: it is signed again. */
@@ -63,7 +62,7 @@ const MENDED = Object.entries(TROUBLES).flatMap(([domain, { mend }]) => (mend ==
 const PARALLEL = 6;
 const RELOAD_SECONDS = 30;
 
-function configurationIn(lab: Lab): Config {
+function configurationIn(lab: Lab, mode: "forward" | "recursive"): Config {
   const host = lab.block.address(PLACES.relay);
   const settings = {
     upstreams: [lab.validatingRecursor],
@@ -73,7 +72,7 @@ function configurationIn(lab: Lab): Config {
     submission: `${host}:2525`,
     admin: `${host}:9025`,
     spool: join(lab.directory, "explain-spool"),
-    mode: "recursive",
+    mode,
   } as const;
   const text = JSON.stringify(relayConfiguration(settings));
   const loaded = loadConfig({ environment: {}, readFile: () => ({ kind: "text", text }), hostname: hostname(), file: "lab" });
@@ -81,22 +80,27 @@ function configurationIn(lab: Lab): Config {
   return loaded.config;
 }
 
-async function explainOnce(lab: Lab, target: string): Promise<Explanation> {
-  const opened: ExplainAlone = await openExplain(configurationIn(lab), { clock: systemClock, random: systemRandom });
-  try {
-    const explanation = await opened.explain(target);
-    if (explanation.kind === "error") throw new Error(explanation.reason);
-    return explanation;
-  } finally {
-    await opened.close();
-  }
+function open(lab: Lab, mode: "forward" | "recursive"): Promise<ExplainAlone> {
+  return openExplain(configurationIn(lab, mode), { clock: systemClock, random: systemRandom });
+}
+
+async function explainedBy({ explain }: ExplainAlone, target: string): Promise<Explanation> {
+  const explanation = await explain(target);
+  if (explanation.kind === "error") throw new Error(explanation.reason);
+  return explanation;
+}
+
+/** Resolved from the root, so that nothing is remembered from before. */
+async function explainedAfresh(lab: Lab, target: string): Promise<Explanation> {
+  const opened = await open(lab, "recursive");
+  return await explainedBy(opened, target).finally(opened.close);
 }
 
 /** Asks until the servers have loaded what was changed. */
 async function explainedAs(lab: Lab, target: string, wanted: (explanation: Explanation) => boolean): Promise<Explanation> {
   const deadline = performance.now() + RELOAD_SECONDS * 1000;
   for (;;) {
-    const explanation = await explainOnce(lab, target);
+    const explanation = await explainedAfresh(lab, target);
     if (wanted(explanation) || performance.now() > deadline) return explanation;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -108,12 +112,13 @@ describe("explain in the lab", () => {
 
   before(async () => {
     lab = await startLab(SCENARIOS);
+    const opened = await open(lab, "forward");
     const queue = [...SCENARIOS];
     const worker = async (): Promise<void> => {
       for (let row = queue.shift(); row !== undefined; row = queue.shift())
-        explained.set(row.domain, await explainOnce(lab, recipientIn(lab, row.domain)));
+        explained.set(row.domain, await explainedBy(opened, recipientIn(lab, row.domain)));
     };
-    await Promise.all(Array.from({ length: PARALLEL }, worker));
+    await Promise.all(Array.from({ length: PARALLEL }, worker)).finally(opened.close);
   });
 
   after(() => lab?.stop());
