@@ -210,6 +210,28 @@ const signatures: readonly OwnCase[] = [
   ),
 ];
 
+const cuts: readonly OwnCase[] = [
+  {
+    title: "a denial of DS with a denial beside it that is not the parent's opens no cut",
+    zones: ZONES,
+    ask: ["mail.insecure.test", "A"],
+    tamper: answerTo(["insecure.test", "DS"], beside(UNSIGNED_NSEC)),
+    expect: REFUSED,
+  },
+  {
+    title: "the same denial by itself does",
+    zones: ZONES,
+    ask: ["mail.insecure.test", "A"],
+    expect: { status: "insecure", answer: "records" },
+  },
+  {
+    title: "two CNAME records where a CNAME was asked for, both signed",
+    zones: signedTree(["two.example.test CNAME a.example.test", "two.example.test CNAME b.example.test"]),
+    ask: ["two.example.test", "CNAME"],
+    expect: { ...REFUSED, reason: "malformed" },
+  },
+];
+
 const synthesis: readonly OwnCase[] = [
   plain(
     "a DNAME that is there twice",
@@ -237,4 +259,4 @@ const synthesis: readonly OwnCase[] = [
   },
 ];
 
-export const BESIDE_ANSWER: readonly OwnCase[] = [...joined, ...harmless, ...signatures, ...synthesis];
+export const BESIDE_ANSWER: readonly OwnCase[] = [...joined, ...harmless, ...signatures, ...cuts, ...synthesis];
