@@ -17,7 +17,7 @@ import { MortalRelay, type RelayPlan } from "./mortalRelay.ts";
  */
 const RELAY = { address: "127.113.4.1", port: 2525 };
 const RECEIVER = "127.113.4.2";
-const PATIENCE_MILLISECONDS = 60_000;
+const PATIENCE_MILLISECONDS = 180_000;
 
 type World = { relay: MortalRelay; peer: Peer; directory: string };
 

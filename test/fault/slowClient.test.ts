@@ -59,7 +59,7 @@ async function withWorld(run: (relay: MortalRelay, good: Peer, silent: Peer) => 
   }
 }
 
-test("slow clients and silent receivers keep nobody else's mail", { timeout: 120_000 }, async () => {
+test("slow clients and silent receivers keep nobody else's mail", { timeout: 300_000 }, async () => {
   await withWorld(async (relay, good, silent) => {
     const slow: SmtpClient[] = [];
     for (const stand of Object.values(SLOW)) {
