@@ -3,8 +3,8 @@ import { describe, test } from "node:test";
 import { explanationJson } from "../../../src/diagnosis/explanationJson.ts";
 import { explanationText } from "../../../src/diagnosis/explanationText.ts";
 import { FAILURE_CLASSES } from "../../../src/diagnosis/finding.ts";
-import { ROWS } from "./explainRows.ts";
-import { explainIn, oneHost } from "./explainWorld.ts";
+import { GOOD_WORLD, ROWS } from "./explainRows.ts";
+import { explainIn, oneHost, PORT } from "./explainWorld.ts";
 
 describe("explain names the trouble, who mends it and how; and what it says mends it", () => {
   for (const row of ROWS)
@@ -30,6 +30,33 @@ describe("explain names the trouble, who mends it and how; and what it says mend
         [],
       );
     });
+
+  test("at another time: what is published now has ended then", async () => {
+    const { explanation } = await explainIn({ ...GOOD_WORLD, later: 60 * 86_400_000 });
+    assert.equal(explanation.verdict.kind, "not-deliverable");
+    const [finding] = explanation.findings;
+    assert.equal(finding?.class, "dnssec-expired");
+    assert.match(finding?.remedy ?? "", /^nothing, if the signer of the root zone renews these signatures before then/);
+  });
+
+  test("without connecting: nobody is talked to, and nothing is deliverable that was not seen", async () => {
+    const { explanation, commands } = await explainIn({ ...GOOD_WORLD, connecting: "no" });
+    assert.equal(explanation.verdict.kind, "undecided");
+    assert.deepEqual(explanation.findings, []);
+    assert.deepEqual(commands, []);
+  });
+
+  test("credentials of a route are not sent, and the host is held to what they demand", async () => {
+    const nextHop = `[mx.example.test]:${PORT}`;
+    const routes = [{ domain: "*", nextHop, tls: "starttls", auth: { username: "user", password: "secret" } }] as const;
+    for (const target of ["example.net", nextHop]) {
+      const { explanation, commands } = await explainIn({ ...GOOD_WORLD, target, settings: { routes } });
+      assert.equal(explanation.verdict.dane, "authenticated");
+      assert.ok(!commands.some((line) => line.startsWith("AUTH")), commands.join("; "));
+    }
+    const unsigned = await explainIn({ ...GOOD_WORLD, zone: { unsigned: true }, settings: { routes } });
+    assert.equal(unsigned.explanation.verdict.tls, "pkix");
+  });
 
   test("what a server says reaches no terminal as a command", async () => {
     const greeting = "220 mx.example.test \u001b[31mred\u0007\u009b1m";

@@ -325,7 +325,9 @@ function brokenSignatures(message: Message, type: number): Message {
   return { ...message, answer: spoil(message.answer), authority: spoil(message.authority) };
 }
 
-const good = withTlsa(GOOD);
+/** A destination without trouble. */
+export const GOOD_WORLD: World = withTlsa(GOOD);
+const good = GOOD_WORLD;
 const dnssec = (row: Omit<Row, "verdict" | "actor"> & Partial<Pick<Row, "verdict" | "actor">>): Row => ({
   verdict: "not-deliverable",
   actor: "dns-operator",
