@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { type ClientBase, DatabaseError, Pool, type PoolClient, types } from "pg";
+import { ConnectionSlots } from "./connectionSlots.ts";
 import type { Ask } from "./postgresSchema.ts";
 import { StoreError } from "./store.ts";
 
@@ -17,8 +18,9 @@ export type PostgresServer = {
   tls: { mode: "disable" } | { mode: "verify-full"; caFile?: string };
 };
 
-/** For a connection, or for one of the pool to become free. */
 const CONNECT_MILLISECONDS = 5_000;
+/** For one of the connections to become free. */
+const TURN_MILLISECONDS = 30_000;
 /** The server ends a statement that takes longer; what the network swallowed is given up a little later. */
 const STATEMENT_SECONDS = 8;
 const ANSWER_MARGIN_MILLISECONDS = 2_000;
@@ -63,6 +65,10 @@ class NotConnected extends Error {
   }
 }
 
+function notConnected(error: unknown): never {
+  throw new NotConnected(error);
+}
+
 /** Whether the statement may have been committed all the same. */
 export function isAmbiguous(error: unknown): boolean {
   if (error instanceof NotConnected || error instanceof StoreError) return false;
@@ -72,6 +78,7 @@ export function isAmbiguous(error: unknown): boolean {
 /** Some connections to the database, made when they are needed and made anew after they broke. */
 export class PostgresConnection {
   readonly #pool: Pool;
+  readonly #slots: ConnectionSlots;
   readonly #where: string;
   #closed = false;
 
@@ -79,6 +86,7 @@ export class PostgresConnection {
     const { host, port, database, user, passwordFile, password, tls } = server;
     const { maxConnections, statementSeconds = STATEMENT_SECONDS } = limits;
     const statementMilliseconds = Math.ceil(statementSeconds * 1000);
+    this.#slots = new ConnectionSlots(maxConnections, TURN_MILLISECONDS);
     this.#where = `postgres://${host}:${port}/${database}`;
     this.#pool = new Pool({
       host,
@@ -124,17 +132,20 @@ export class PostgresConnection {
 
   async #with<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
     if (this.#closed) throw new StoreError("closed", "the spool is closed");
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw new NotConnected(error);
-    });
+    await this.#slots.enter().catch(notConnected);
     try {
-      const result = await use(client);
-      client.release();
-      return result;
-    } catch (error) {
-      // Whatever the session is in the middle of, nobody else gets it.
-      client.release(!isAmbiguous(error) ? undefined : true);
-      throw error;
+      const client = await this.#pool.connect().catch(notConnected);
+      try {
+        const result = await use(client);
+        client.release();
+        return result;
+      } catch (error) {
+        // Whatever the session is in the middle of, nobody else gets it.
+        client.release(isAmbiguous(error) ? true : undefined);
+        throw error;
+      }
+    } finally {
+      this.#slots.leave();
     }
   }
 

@@ -13,7 +13,7 @@ after(() => postgres.stop());
 function open(): Promise<AdministeredStore> {
   return openPostgresStore({
     server: postgres.server,
-    maxConnections: 4,
+    maxConnections: 8,
     leaseSeconds: 30,
     clock: systemClock,
     random: systemRandom,
