@@ -207,10 +207,14 @@ async function judged(mutant: Mutant, lane: Lane, { anchors, transport }: Bench)
   return { mutant, ours, unbound };
 }
 
-/** Undefined where Unbound cannot even look up the truth: resolving by itself, it does not find who tells of DS where one server has all zones. */
+/** That no server told Unbound of a DS record: resolving by itself it does not find the right one where one server has all zones. */
+const NO_DS_SERVER = /SERVFAIL no DS for DS/;
+
+/** Undefined where Unbound could not look up what it needed, or cannot even look up the truth. */
 async function examined(result: Result, lane: Lane, { anchors, transport, world }: Bench): Promise<Disagreement | undefined> {
   const { way, question } = result.mutant;
   const { server, judge } = lane[way];
+  if (way === "recursive" && result.unbound.status === "refused" && NO_DS_SERVER.test(result.unbound.why)) return undefined;
   const delv = await delvOpinion(server.address, question, world);
   server.serve(new Map());
   const truth = await ourOpinion({ way, address: server.address }, question, anchors, transport);
