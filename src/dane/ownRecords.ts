@@ -40,7 +40,7 @@ export function ownRecords(material: KeyMaterial, parameters: TlsaParameters): O
     if (data === undefined) throw new Error("the parameters were checked");
     return {
       record: { ...parameters, data },
-      of: certificate.x509.subject.replaceAll("\n", ", ") || "a certificate without a subject",
+      of: subjectText(certificate),
       certificate,
     };
   });
@@ -52,6 +52,12 @@ export function ownRecords(material: KeyMaterial, parameters: TlsaParameters): O
 /** A lone self-signed certificate is its own issuer. */
 function issuersIn(certificates: readonly Certificate[]): readonly Certificate[] {
   return certificates.filter(({ x509, subject, issuer }) => x509.ca || (certificates.length === 1 && subject.equals(issuer)));
+}
+
+/** Node has no text at all for an empty subject, whatever its types say. */
+function subjectText({ x509 }: Certificate): string {
+  const subject: string | undefined = x509.subject;
+  return subject === undefined || subject === "" ? "a certificate without a subject" : subject.replaceAll("\n", ", ");
 }
 
 function keyData(publicKeyInfo: Buffer, matchingType: number): Buffer {
