@@ -16,7 +16,7 @@ const NETWORK = "127.118.4";
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
 const ADMIN_PORT = 9025;
 /** Far above what anything here takes: whoever needs this long waits for ever. */
-const PATIENCE_MILLISECONDS = 60_000;
+const PATIENCE_MILLISECONDS = 120_000;
 const LANES = 6;
 
 type Serving = { process: ChildProcess; ended: Promise<string>; log: () => string; address: string; admin: string };
