@@ -109,14 +109,15 @@ function configurationIn(objects: readonly KubernetesObject[]): LoadResult {
     name,
     value ?? "postgres://relay:secret@database/relay",
   ]);
+  const files: Readonly<Record<string, string>> = {
+    "/etc/dane-relay/relay.yaml": data["relay.yaml"] ?? "",
+    "/etc/dane-relay/admin/token": "0123456789abcdef".repeat(4),
+  };
   return loadConfig({
     file: "/etc/dane-relay/relay.yaml",
     environment: Object.fromEntries(env),
     hostname: "mail-dane-relay-0",
-    readFile: (path) => ({
-      kind: "text",
-      text: path === "/etc/dane-relay/relay.yaml" ? (data["relay.yaml"] ?? "") : "nameserver 10.96.0.10\n",
-    }),
+    readFile: (path) => ({ kind: "text", text: files[path] ?? "nameserver 10.96.0.10\n" }),
   });
 }
 
