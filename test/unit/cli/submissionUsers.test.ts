@@ -14,15 +14,18 @@ const MAIN = join(import.meta.dirname, "..", "..", "..", "src", "main.ts");
 const FOLDER = mkdtempSync(join(tmpdir(), "dane-relay-users-cli-"));
 after(() => rmSync(FOLDER, { recursive: true, force: true }));
 const HOST = "127.116.7.1";
+/** Below what the kernel gives to clients, and another one in each run: the relay listens at every address of this machine. */
+const PORT = 20_000 + 2 * (process.pid % 6000);
+const ADMIN = `${HOST}:${PORT + 1}`;
 const USERS = join(FOLDER, "users");
 
 const ENVIRONMENT = {
   DANE_RELAY_HOSTNAME: "relay.internal",
-  DANE_RELAY_SUBMISSION_LISTEN: "0.0.0.0:24525",
+  DANE_RELAY_SUBMISSION_LISTEN: `0.0.0.0:${PORT}`,
   DANE_RELAY_SUBMISSION_TRUSTED_NETWORKS: "10.0.0.0/8,192.0.2.1",
   DANE_RELAY_SUBMISSION_USERS_FILE: USERS,
   DANE_RELAY_SUBMISSION_AUTH_WITHOUT_TLS: "loopback",
-  DANE_RELAY_ADMIN_LISTEN: `${HOST}:9025`,
+  DANE_RELAY_ADMIN_LISTEN: ADMIN,
   DANE_RELAY_RESOLVER_MODE: "forward",
   DANE_RELAY_RESOLVER_UPSTREAMS: "127.116.7.254",
 };
@@ -72,7 +75,8 @@ test("users are made, seen while the relay runs, kept when their file breaks; an
     for (;;) {
       const found = seen.find(wanted);
       if (found !== undefined) return found;
-      await once(lines, "line", { signal: AbortSignal.timeout(60_000) });
+      assert.equal(relay.exitCode, null, `the relay has ended: ${JSON.stringify(seen)}`);
+      await Promise.race([once(lines, "line", { signal: AbortSignal.timeout(60_000) }), exit]);
     }
   };
   await line(({ event }) => event === "start");
@@ -80,7 +84,7 @@ test("users are made, seen while the relay runs, kept when their file breaks; an
   assert.match(String(warned.reason), /^10\.0\.0\.0\/8: everybody who comes through a load balancer/);
   assert.match(String((await line(({ key }) => key === "hostname")).reason), /^relay\.internal ends in \.internal/);
 
-  const client = await SmtpClient.open(`${HOST}:24525`);
+  const client = await SmtpClient.open(`${HOST}:${PORT}`);
   assert.match(await client.command(plain("shop", password)), /^235 /);
   assert.match(await client.send("Subject: x\r\n\r\nx\r\n"), /^250 /);
   const accepted = await line(({ event }) => event === "accepted");
@@ -92,18 +96,15 @@ test("users are made, seen while the relay runs, kept when their file breaks; an
   assert.match(await other.command("MAIL FROM:<a@sender.example>"), /^553 5\.7\.1 /);
 
   writeFileSync(USERS, "nonsense\n");
-  const third = await SmtpClient.open(`${HOST}:24525`);
+  const third = await SmtpClient.open(`${HOST}:${PORT}`);
   assert.match(await third.command(plain("shop", password)), /^235 /);
   // A log-in within half a second of the last look does not look.
   await loggedIn("shop", password);
   await line(({ event, key, reason }) => event === "config" && key === "submission.usersFile" && /stay/.test(String(reason)));
-  assert.match(
-    await (await fetch(`http://${HOST}:9025/readyz`)).text(),
-    /^degraded file of users: .*line 1 is not of version 1/m,
-  );
-  assert.match(await (await fetch(`http://${HOST}:9025/metrics`)).text(), /^dane_relay_file_unreadable\{file="users"\} 1$/m);
+  assert.match(await (await fetch(`http://${ADMIN}/readyz`)).text(), /^degraded file of users: .*line 1 is not of version 1/m);
+  assert.match(await (await fetch(`http://${ADMIN}/metrics`)).text(), /^dane_relay_file_unreadable\{file="users"\} 1$/m);
 
-  const guess = await SmtpClient.open(`${HOST}:24525`);
+  const guess = await SmtpClient.open(`${HOST}:${PORT}`);
   assert.match(await guess.command(plain("shop", "guessed password")), /^535 /);
   const failed = await line(({ event }) => event === "authentication");
   assert.deepEqual([failed.level, failed.user, failed.client, failed.reason], ["warn", "shop", "127.0.0.1", "auth-failed"]);
@@ -115,7 +116,7 @@ test("users are made, seen while the relay runs, kept when their file breaks; an
 /** A log-in looks at the file again half a second behind the last time. */
 async function loggedIn(user: string, password: string): Promise<SmtpClient> {
   for (let tries = 0; tries < 200; tries += 1) {
-    const client = await SmtpClient.open(`${HOST}:24525`);
+    const client = await SmtpClient.open(`${HOST}:${PORT}`);
     if ((await client.command(plain(user, password))).startsWith("235")) return client;
     client.destroy();
     await delay(200);
