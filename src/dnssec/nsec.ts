@@ -56,8 +56,9 @@ function isEmptyNonTerminal(record: NsecRecord, name: DomainName): boolean {
 
 /** The record that shows that `name` does not exist, not even as an empty non-terminal. */
 function denying(zone: DomainName, records: readonly NsecRecord[], name: DomainName): NsecRecord | undefined {
-  const record = covering(zone, records, name);
-  return record === undefined || isEmptyNonTerminal(record, name) ? undefined : record;
+  // RFC 4034 §4.1.1: owners and next names exist, and so does what they are below; one record that says so outweighs another.
+  if (records.some(({ owner, next }) => isWithin(owner, name) || isWithin(next, name))) return undefined;
+  return covering(zone, records, name);
 }
 
 /** RFC 4035 §5.4: the owner and the next name exist, and so do all their ancestors. */
