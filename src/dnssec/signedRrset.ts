@@ -43,11 +43,11 @@ export function* judgeRrset(rrset: RRset, terms: Terms): Judging<Grade | Distrus
  * two RRSIG records differ in them, one is not the zone's, and the answer went through somebody's hands. Unbound goes by the first.
  */
 export function discord(rrset: RRset): Reason | undefined {
-  const [first, ...more] = rrset.signatures.flatMap(({ rdata }) => {
+  const claims = rrset.signatures.map(({ rdata }) => {
     const rrsig = decodeRrsig(rdata);
-    return isMalformed(rrsig) ? [] : [rrsig];
+    return isMalformed(rrsig) ? "malformed" : `${rrsig.labels} ${rrsig.signer}`;
   });
-  if (first === undefined || more.every((one) => one.signer === first.signer && one.labels === first.labels)) return undefined;
+  if (new Set(claims).size <= 1) return undefined;
   const what = `the ${typeName(rrset.type)} of ${displayName(rrset.name)}`;
   return { code: "signature-unusable", text: `the RRSIG records of ${what} disagree about who signed, or what` };
 }
