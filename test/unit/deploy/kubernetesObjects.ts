@@ -18,6 +18,15 @@ const CUSTOM_RESOURCES = "monitoring.coreos.com/v1";
 
 type Model = new (object: KubernetesObject) => { validate(): void };
 
+/** The schemas by apiVersion, as far as we deploy such objects. */
+const MODELS: Readonly<Record<string, () => Promise<unknown>>> = {
+  v1: () => import("kubernetes-models/v1"),
+  "apps/v1": () => import("kubernetes-models/apps/v1"),
+  "autoscaling/v2": () => import("kubernetes-models/autoscaling/v2"),
+  "networking.k8s.io/v1": () => import("kubernetes-models/networking.k8s.io/v1"),
+  "policy/v1": () => import("kubernetes-models/policy/v1"),
+};
+
 export function objectsIn(text: string): readonly KubernetesObject[] {
   return parseAllDocuments(text).flatMap((document) => {
     if (document.errors.length > 0) throw new Error(document.errors.map(({ message }) => message).join("; "));
@@ -34,9 +43,9 @@ export async function schemaErrors(objects: readonly KubernetesObject[]): Promis
   const own = objects.filter(({ apiVersion }) => apiVersion !== CUSTOM_RESOURCES);
   const errors: string[] = [];
   for (const object of own) {
-    const models = (await import(moduleOf(object))) as Record<string, Model | undefined>;
-    const model = models[object.kind];
-    if (model === undefined) errors.push(`${object.apiVersion} has no ${object.kind}`);
+    const models = (await MODELS[object.apiVersion]?.()) as Record<string, Model | undefined> | undefined;
+    const model = models?.[object.kind];
+    if (model === undefined) errors.push(`no schema is known for ${object.apiVersion} ${object.kind}`);
     else {
       try {
         new model(object).validate();
@@ -48,13 +57,9 @@ export async function schemaErrors(objects: readonly KubernetesObject[]): Promis
   return [...errors, unknownFields(own)].filter((text) => text !== "").join("\n");
 }
 
-function moduleOf({ apiVersion }: KubernetesObject): string {
-  return `kubernetes-models/${apiVersion}`;
-}
-
 function unknownFields(objects: readonly KubernetesObject[]): string {
   const lines = objects.flatMap((object, index) => [
-    `import type { I${object.kind} as T${index} } from "${moduleOf(object)}";`,
+    `import type { I${object.kind} as T${index} } from "kubernetes-models/${object.apiVersion}";`,
     `export const o${index}: T${index} = ${JSON.stringify(object)};`,
   ]);
   const directory = mkdtempSync(join(tmpdir(), "dane-relay-kubernetes-"));
