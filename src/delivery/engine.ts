@@ -23,6 +23,7 @@ import { Scheduler } from "./scheduler.ts";
 import { type Notice, plainSettlement, type Settlement, settlementOf } from "./settlement.ts";
 import type { StsPolicyFor } from "./stsOutcome.ts";
 import { exceptionsOf, type TlsException } from "./tlsPolicies.ts";
+import { type LifeSpan, WitnessedTime } from "./witnessedTime.ts";
 
 export type DeliverySettings = ContextSettings & {
   retry: RetrySettings;
@@ -66,6 +67,7 @@ export type DeliveryOptions = {
 };
 
 const UNIFORM_STEPS = 2 ** 32;
+const HOUR = 3_600_000;
 
 /** Runs the queue: what is due is attempted, and what came of it is recorded, reported and told to senders. */
 export class DeliveryEngine {
@@ -73,6 +75,7 @@ export class DeliveryEngine {
   readonly #pool: ConnectionPool;
   readonly #restingHosts: RestingHosts;
   readonly #scheduler: Scheduler;
+  readonly #time: WitnessedTime;
   /** Which record authenticated a session of the pool, whatever was configured since. */
   readonly #matches: DeliveryContext["session"]["matches"] = new WeakMap();
   #settings: DeliverySettings;
@@ -85,6 +88,7 @@ export class DeliveryEngine {
     const { maxConnections, maxConnectionsPerDestination, rates } = settings;
     this.#pool = new ConnectionPool({ clock, maxConnections, maxConnectionsPerKey: maxConnectionsPerDestination });
     this.#restingHosts = new RestingHosts({ clock });
+    this.#time = new WitnessedTime(clock);
     this.#context = this.#contextOf(settings);
     this.#scheduler = new Scheduler({
       store,
@@ -147,21 +151,22 @@ export class DeliveryEngine {
     const began = clock.monotonic();
     const outcomes = await attempt(work, this.#context);
     const seconds = (clock.monotonic() - began) / 1000;
-    const now = clock.now();
-    const settlement = this.#settlementOf(work, outcomes, now);
-    const told = await this.#record(work, settlement, await this.#notices(work, settlement.notices, now));
+    const now = this.#time.now();
+    const span = this.#time.spanOf(work.envelope.acceptedAt);
+    const settlement = this.#settlementOf(work, outcomes, now, span);
+    const told = await this.#record(work, settlement, await this.#notices(work, settlement.notices, now, span));
     for (const result of settlement.final) onEvent({ kind: "attempted", work, result, seconds });
     onEvent({ kind: "ended", outcome: bestOf(settlement.final), seconds });
     for (const { dsn, notice } of told) onEvent({ kind: "notice", id: dsn.message.envelope.id, about: work, notice });
     return feedbackOf(outcomes);
   }
 
-  #settlementOf(work: Work, outcomes: readonly RecipientOutcome[], now: number): Settlement {
+  #settlementOf(work: Work, outcomes: readonly RecipientOutcome[], now: number, span: LifeSpan): Settlement {
     const { random, onEvent } = this.#options;
     const { retry } = this.#settings;
     const uniform = () => random.below(UNIFORM_STEPS) / UNIFORM_STEPS;
     try {
-      return settlementOf(work, outcomes, { now, retry, random: uniform });
+      return settlementOf(work, outcomes, { now, span, retry, random: uniform });
     } catch (error) {
       // A bug; and what was delivered is recorded all the same, or it would be delivered again.
       onEvent({ kind: "trouble", error });
@@ -169,12 +174,12 @@ export class DeliveryEngine {
     }
   }
 
-  #notices(work: Work, notices: readonly Notice[], now: number): Promise<readonly ComposedNotice[]> {
+  #notices(work: Work, notices: readonly Notice[], now: number, span: LifeSpan): Promise<readonly ComposedNotice[]> {
     const { newId, onEvent } = this.#options;
     const { hostname, retry } = this.#settings;
     return composeNotices(work, notices, {
       hostname: displayName(hostname),
-      lifetimeHours: retry.lifetimeHours,
+      retryUntil: span.since + retry.lifetimeHours * HOUR,
       now,
       newId,
       content: () => this.#contentOf(work),

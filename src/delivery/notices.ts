@@ -6,7 +6,8 @@ import type { Notice } from "./settlement.ts";
 export type NoticeContext = {
   /** The name in them. */
   hostname: string;
-  lifetimeHours: number;
+  /** When the message will be given up, unless it is delivered. */
+  retryUntil: number;
   now: number;
   newId: () => MessageId;
   content: () => AsyncIterable<Buffer>;
@@ -17,7 +18,6 @@ export type ComposedNotice = { notice: Notice; dsn: { message: NewMessage; conte
 
 /** Octets of the original that a notice may carry (RFC 3461 §4.3: a whole message may be returned as its headers). */
 const MAX_RETURNED_OCTETS = 64 * 1024;
-const HOUR = 3_600_000;
 
 /**
  * The notices to the sender of `work`, ready for the queue; fewer where none is due (null sender). Never rejects: what was delivered has to be
@@ -45,7 +45,7 @@ export async function composeNotices(
 }
 
 function composed(envelope: Envelope, notice: Notice, original: Buffer, context: NoticeContext): readonly ComposedNotice[] {
-  const { hostname, lifetimeHours, now, newId } = context;
+  const { hostname, retryUntil, now, newId } = context;
   const dsn = buildDsn({
     envelope,
     kind: notice.action,
@@ -54,7 +54,7 @@ function composed(envelope: Envelope, notice: Notice, original: Buffer, context:
     hostname,
     now,
     newId,
-    ...(notice.action === "delayed" ? { retryUntil: envelope.acceptedAt + lifetimeHours * HOUR } : {}),
+    ...(notice.action === "delayed" ? { retryUntil } : {}),
   });
   return dsn.kind === "dsn" ? [{ notice, dsn }] : [];
 }

@@ -2,6 +2,7 @@ import { expiredOutcome, type Outcome } from "../policy/disposition.ts";
 import { type RetrySettings, retryDecision } from "../policy/retrySchedule.ts";
 import type { QueuedRecipient, Settled, Work } from "../spool/message.ts";
 import type { RecipientOutcome } from "./ledger.ts";
+import type { LifeSpan } from "./witnessedTime.ts";
 
 /** What a sender is told about some of the recipients (RFC 3464 §2.3.3). */
 export type Notice = { action: "failed" | "delayed" | "relayed"; recipients: readonly NoticeRecipient[] };
@@ -13,7 +14,14 @@ const REPORT_LIFETIME_HOURS = 24;
 /** What an attempt leads to: what the store records, and what the sender hears. `final` is each recipient's outcome after the lifetime had its say. */
 export type Settlement = { settled: readonly Settled[]; notices: readonly Notice[]; final: readonly RecipientOutcome[] };
 
-export type SettlementContext = { now: number; retry: RetrySettings /** Uniform in [0, 1). */; random: () => number };
+export type SettlementContext = {
+  now: number;
+  /** Of the message. */
+  span: LifeSpan;
+  retry: RetrySettings;
+  /** Uniform in [0, 1). */
+  random: () => number;
+};
 
 /**
  * Decides for each recipient of `work` what follows from its outcome: gone, due again, or given up (RFC 5321 §4.5.4.1), and which notices the
@@ -74,7 +82,7 @@ function deferredStep(
   const retry = retryOf(work, context.retry);
   const decision = retryDecision(retry, {
     now: context.now,
-    acceptedAt: work.envelope.acceptedAt,
+    ...context.span,
     attempts: recipient.attempts + 1,
     delayWarned: recipient.delayWarned,
     random: context.random(),

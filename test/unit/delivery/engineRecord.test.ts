@@ -134,3 +134,39 @@ test("a notice without the original, where that is not what was accepted", async
   assert.deepEqual(outcomes(records), [[["failed"], 1]]);
   assert.deepEqual(troubles, [`Error: message M1 has ${CONTENT.length - 1} octets of ${CONTENT.length} in the queue`]);
 });
+
+/** A message whose domain cannot be looked up: by its age at the start, and what passes before its attempt ends, on the wall and in truth. */
+const HOUR = 3_600_000;
+const AGES: readonly { title: string; atStart: number; wall: number; truth: number; expect: [string, number] }[] = [
+  { title: "its lifetime passed in this process", atStart: 0, wall: 2, truth: 2, expect: ["failed", 1] },
+  { title: "a clock that is set forward ends no lifetime", atStart: 0, wall: 240, truth: 0, expect: ["deferred", 0] },
+  {
+    title: "mail of an earlier run is not given up right after the start",
+    atStart: 240,
+    wall: 0,
+    truth: 0,
+    expect: ["deferred", 1],
+  },
+  { title: "mail of an earlier run, later", atStart: 240, wall: 1, truth: 1, expect: ["failed", 1] },
+];
+for (const {
+  title,
+  atStart,
+  wall,
+  truth,
+  expect: [kind, notices],
+} of AGES) {
+  test(`${title}: ${kind}`, async () => {
+    const passed = { wall: 0, truth: 0 };
+    const start = WORK.envelope.acceptedAt + atStart * HOUR;
+    const clock = { now: () => start + passed.wall * HOUR, monotonic: () => passed.truth * HOUR };
+    class Slow extends FakeResolver {
+      override resolve: FakeResolver["resolve"] = (owner, type) => {
+        Object.assign(passed, { wall, truth });
+        return super.resolve(owner, type);
+      };
+    }
+    const { records } = await played({ clock, resolver: new Slow({ MX: { "nowhere.example": { status: "fail" } } }) });
+    assert.deepEqual(outcomes(records), [[[kind], notices]]);
+  });
+}

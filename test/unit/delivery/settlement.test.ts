@@ -118,6 +118,7 @@ function described(entry: Case): string {
   const now = (entry.ageHours ?? 0) * HOUR;
   const result = settlementOf(work, [{ recipient, outcome: entry.outcome, trace: TRACE }], {
     now,
+    span: { since: 0, mayExpire: "yes" },
     retry: RETRY,
     random: () => 0.5,
   });
@@ -136,7 +137,7 @@ test("recipients of one message that fail together are told of in one notice", (
   const { work, recipient } = workFor({ title: "", outcome: FAILED, expect: "" });
   const second = { ...recipient, index: 1 };
   const outcomes = [recipient, second].map((one) => ({ recipient: one, outcome: FAILED, trace: TRACE }));
-  const result = settlementOf(work, outcomes, { now: 0, retry: RETRY, random: () => 0.5 });
+  const result = settlementOf(work, outcomes, { now: 0, span: { since: 0, mayExpire: "yes" }, retry: RETRY, random: () => 0.5 });
   assert.deepEqual(
     result.notices.map((notice) => [notice.action, notice.recipients.length]),
     [["failed", 2]],

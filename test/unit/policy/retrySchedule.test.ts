@@ -4,9 +4,10 @@ import { retryDecision } from "../../../src/policy/retrySchedule.ts";
 
 const SETTINGS = { initialSeconds: 300, maximumSeconds: 14_400, lifetimeHours: 120, delayWarningHours: 4 };
 const MIDDLE = 0.5;
+const ACCEPTED = { since: 0, mayExpire: "yes" } as const;
 
 function waitSeconds(attempts: number, random = MIDDLE): number {
-  const decision = retryDecision(SETTINGS, { now: 0, acceptedAt: 0, attempts, delayWarned: false, random });
+  const decision = retryDecision(SETTINGS, { ...ACCEPTED, now: 0, attempts, delayWarned: false, random });
   assert.equal(decision.kind, "retry");
   return decision.kind === "retry" ? decision.atMilliseconds / 1000 : Number.NaN;
 }
@@ -35,7 +36,7 @@ for (const [title, state, expected] of CASES) {
   test(`a recipient ${title}: ${expected}`, () => {
     const decision = retryDecision(SETTINGS, {
       now: state.ageHours * HOUR,
-      acceptedAt: 0,
+      ...ACCEPTED,
       attempts: 3,
       delayWarned: state.delayWarned,
       random: MIDDLE,
@@ -46,11 +47,30 @@ for (const [title, state, expected] of CASES) {
 }
 
 test("the last attempt falls on the end of the lifetime", () => {
-  const decision = retryDecision(SETTINGS, { now: 119 * HOUR, acceptedAt: 0, attempts: 40, delayWarned: true, random: MIDDLE });
+  const decision = retryDecision(SETTINGS, { ...ACCEPTED, now: 119 * HOUR, attempts: 40, delayWarned: true, random: MIDDLE });
   assert.deepEqual(decision, { kind: "retry", atMilliseconds: 120 * HOUR, warn: "no" });
 });
 
 test("a clock that jumped back makes the wait no longer than the schedule's", () => {
-  const decision = retryDecision(SETTINGS, { now: -50 * HOUR, acceptedAt: 0, attempts: 1, delayWarned: false, random: MIDDLE });
+  const decision = retryDecision(SETTINGS, { ...ACCEPTED, now: -50 * HOUR, attempts: 1, delayWarned: false, random: MIDDLE });
   assert.deepEqual(decision, { kind: "retry", atMilliseconds: -50 * HOUR + 300_000, warn: "no" });
 });
+
+test("where the clock may be wrong, a recipient past its lifetime waits as after any attempt", () => {
+  const state = { since: 0, mayExpire: "not-yet", now: 500 * HOUR, attempts: 3, delayWarned: true, random: MIDDLE } as const;
+  assert.deepEqual(retryDecision(SETTINGS, state), { kind: "retry", atMilliseconds: 500 * HOUR + 1_200_000, warn: "no" });
+});
+
+const WAITED: readonly [string, Partial<typeof SETTINGS>, number][] = [
+  // 300 to 9,600 s are 18,900 s; what is left of 240 hours, less the jitter, are 66 waits of four hours.
+  ["the default schedule", {}, 73],
+  ["one wait for all", { initialSeconds: 3600, maximumSeconds: 3600, lifetimeHours: 9 }, 21],
+  ["a maximum between two doublings", { initialSeconds: 300, maximumSeconds: 500, lifetimeHours: 1 }, 18],
+];
+for (const [title, changes, last] of WAITED) {
+  test(`accepted in the future: waits that add up to two lifetimes are enough: ${title}`, () => {
+    const kindAfter = (attempts: number) =>
+      retryDecision({ ...SETTINGS, ...changes }, { ...ACCEPTED, now: -HOUR, attempts, delayWarned: true, random: MIDDLE }).kind;
+    assert.deepEqual([kindAfter(last - 1), kindAfter(last)], ["retry", "expired"]);
+  });
+}
