@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { Outcome } from "../policy/disposition.ts";
 import { type DeliveryStatus, type DsnAction, type DsnRecipient, dateTime, deliveryStatusText, needsUtf8 } from "../smtp/dsn.ts";
 import { statusOf } from "../smtp/enhancedStatus.ts";
@@ -94,24 +95,31 @@ function isAscii(content: Buffer): boolean {
   return !NON_ASCII.test(content.toString("latin1"));
 }
 
-function textPart(type: string, content: Buffer): Part {
-  return { type, content, encoding: isAscii(content) ? "7bit" : "base64" };
+/**
+ * What the way back to the sender carries for certain: a server that lacks 8BITMIME would make a notification undeliverable that came with 8-bit
+ * parts, and nobody is told of that. Only to an internationalized sender there is no way but by SMTPUTF8, which carries them (RFC 6531 §3.1 (8)).
+ */
+type Transport = "7bit" | "8bit";
+
+function textPart(type: string, content: Buffer, transport: Transport): Part {
+  if (isAscii(content)) return { type, content, encoding: "7bit" };
+  // RFC 6533 §6.3, §6.4: 8bit wherever possible, else base64.
+  return { type, content, encoding: transport === "8bit" && isUtf8(content) ? "8bit" : "base64" };
 }
 
 /**
  * What is returned of the message. RFC 3461 §6.2: all of it only for a failure, where RET does not say HDRS, and where it is at hand as a
  * whole; RFC 8689 §5: of a REQUIRETLS message only the header.
  */
-function returnedPart({ envelope, kind, original }: DsnRequest): Part {
+function returnedPart({ envelope, kind, original }: DsnRequest, transport: Transport): Part {
   const whole =
     original.length >= envelope.size && kind === "failed" && envelope.returnContent !== "HDRS" && !envelope.requireTls;
   const header = headerOf(original);
   // RFC 6533 §4.2, §4.3: the types for messages with UTF-8 headers.
   const utf8Header = !isAscii(header);
-  if (!whole) return textPart(utf8Header ? "message/global-headers" : "text/rfc822-headers", header);
-  if (utf8Header) return textPart("message/global", original);
-  // RFC 2046 §5.2.1: message/rfc822 must not be encoded.
-  return { type: "message/rfc822", content: original, encoding: isAscii(original) ? "7bit" : "8bit" };
+  if (!whole) return textPart(utf8Header ? "message/global-headers" : "text/rfc822-headers", header, transport);
+  // RFC 2046 §5.2.1: message/rfc822 must not be encoded; message/global may be (RFC 6533 §4.5).
+  return textPart(isAscii(original) ? "message/rfc822" : "message/global", original, transport);
 }
 
 function partOctets({ type, content, encoding }: Part): Buffer {
@@ -156,12 +164,13 @@ export function buildDsn(options: DsnRequest): Dsn {
   };
   // RFC 6533 §4: the UTF-8 type only for senders who showed that they understand it.
   const utf8 = envelope.smtpUtf8 && needsUtf8(status);
+  const transport = sender.needsSmtpUtf8 ? "8bit" : "7bit";
   const parts = [
-    textPart("text/plain; charset=utf-8", Buffer.from(bounceText(kind, hostname, [first, ...rest]))),
+    textPart("text/plain; charset=utf-8", Buffer.from(bounceText(kind, hostname, [first, ...rest])), transport),
     utf8
-      ? textPart("message/global-delivery-status", Buffer.from(deliveryStatusText(status, "utf8")))
-      : textPart("message/delivery-status", Buffer.from(deliveryStatusText(status, "ascii"))),
-    returnedPart(options),
+      ? textPart("message/global-delivery-status", Buffer.from(deliveryStatusText(status, "utf8")), transport)
+      : textPart("message/delivery-status", Buffer.from(deliveryStatusText(status, "ascii")), transport),
+    returnedPart(options, transport),
   ];
   const answered = messageIdOf(options.original);
   const content = compose(

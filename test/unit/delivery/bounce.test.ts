@@ -225,16 +225,91 @@ describe("what is returned of the message", () => {
     assert.ok(returned.length > 16_000 && returned.length <= 16_386);
     assert.match(returned, /0123456789\r\n\r\n$/);
   });
-  test("8-bit content is declared, 8-bit headers are encoded", () => {
-    const content = built({ original: Buffer.from("Subject: x\r\n\r\nbödy\r\n") });
-    assert.equal(content.message.envelope.eightBitMime, true);
-    assert.match(content.text, /Content-Transfer-Encoding: 8bit\r\n\r\n--/);
+  test("8-bit headers are encoded", () => {
     const original = Buffer.from("Subject: grüße\r\n\r\nbody\r\n");
     const headers = built({ original, envelope: { returnContent: "HDRS" } });
     assert.equal(headers.message.envelope.eightBitMime, false);
     assert.match(headers.parts[3] ?? "", /^Content-Type: message\/global-headers\r\nContent-Transfer-Encoding: base64/);
     assert.equal(body(headers.parts[3]), "Subject: grüße\r\n");
   });
+});
+
+describe("nothing is lost on a way without 8BITMIME", () => {
+  const latin = Buffer.from("Subject: x\r\n\r\nb\xf6dy\r\n", "latin1");
+  const body8 = Buffer.from("Subject: x\r\n\r\nbödy\r\n");
+  const header8 = Buffer.from("Subject: grüße\r\n\r\nbody\r\n");
+  const modern = { smtpUtf8: true, sender: "jürgen@example.net" };
+  const user = { request: recipient({ address: "用户@example.org" }), outcome: refused };
+  const german = { code: 550, lines: ["kein Empfänger"] };
+  const said: Outcome = { ...refused, cause: { kind: "reply", text: "it said: kein Empfänger", reply: german } };
+  const rows: readonly { title: string; overrides: Overrides; encodings: readonly string[]; whole?: Buffer }[] = [
+    { title: "ASCII", overrides: {}, encodings: ["7bit", "7bit", "message/rfc822 7bit"], whole: ORIGINAL },
+    {
+      title: "8-bit content",
+      overrides: { original: body8 },
+      encodings: ["7bit", "7bit", "message/global base64"],
+      whole: body8,
+    },
+    {
+      title: "8-bit content, RET=FULL",
+      overrides: { original: latin, envelope: { returnContent: "FULL" } },
+      encodings: ["7bit", "7bit", "message/global base64"],
+      whole: latin,
+    },
+    {
+      title: "8-bit content, RET=HDRS",
+      overrides: { original: body8, envelope: { returnContent: "HDRS" } },
+      encodings: ["7bit", "7bit", "text/rfc822-headers 7bit"],
+    },
+    {
+      title: "8-bit header",
+      overrides: { original: header8 },
+      encodings: ["7bit", "7bit", "message/global base64"],
+      whole: header8,
+    },
+    {
+      title: "8-bit words of a server",
+      overrides: { recipients: [{ request: recipient(), outcome: said }] },
+      encodings: ["base64", "7bit", "message/rfc822 7bit"],
+      whole: ORIGINAL,
+    },
+    {
+      title: "internationalized recipient, ASCII sender with SMTPUTF8",
+      overrides: { recipients: [user], envelope: { smtpUtf8: true } },
+      encodings: ["base64", "base64", "message/rfc822 7bit"],
+      whole: ORIGINAL,
+    },
+    {
+      title: "internationalized sender: only SMTPUTF8 leads there, which includes 8BITMIME",
+      overrides: { recipients: [user], original: header8, envelope: modern },
+      encodings: ["8bit", "8bit", "message/global 8bit"],
+    },
+    {
+      title: "internationalized sender, content that is no UTF-8",
+      overrides: { original: latin, envelope: modern },
+      encodings: ["7bit", "7bit", "message/global base64"],
+      whole: latin,
+    },
+  ];
+  for (const { title, overrides, encodings, whole } of rows) {
+    test(title, () => {
+      const { message, text, parts } = built(overrides);
+      const [, ...seen] = parts.slice(0, 4).map((part) => {
+        const [, type = "", encoding = ""] =
+          /^Content-Type: ([^;\r]+)[^\r]*\r\nContent-Transfer-Encoding: (\w+)\r\n/.exec(part) ?? [];
+        return part === parts[3] ? `${type} ${encoding}` : encoding;
+      });
+      assert.deepEqual(seen, encodings);
+      const needs8bit = encodings.some((encoding) => encoding.endsWith("8bit"));
+      assert.deepEqual([message.envelope.eightBitMime, message.envelope.smtpUtf8 || !needs8bit], [needs8bit, true]);
+      // The header names the sender.
+      assert.equal(/[^\0-\x7f]/.test(text), message.envelope.smtpUtf8);
+      assert.equal(/^Content-Transfer-Encoding: 8bit\r\n\r\n--dsn/m.test(text), needs8bit);
+      if (whole !== undefined && /base64/.test(seen[2] ?? "")) {
+        assert.deepEqual(Buffer.from((parts[3] ?? "").split("\r\n\r\n")[1] ?? "", "base64"), whole);
+      }
+    });
+  }
 });
 
 describe("fields for software (RFC 3464 §2)", () => {
