@@ -1,5 +1,13 @@
 import type { MessageId } from "./message.ts";
-import type { QueueAction, QueuedMessage, QueueEntry, QueueFilter, QueuePosition, StatisticKey } from "./queueAdmin.ts";
+import type {
+  QueueAction,
+  QueuedMessage,
+  QueueEntry,
+  QueueFilter,
+  QueuePosition,
+  QueueStatistic,
+  StatisticKey,
+} from "./queueAdmin.ts";
 
 /**
  * What the operator asks of the worker thread, and what comes back. Each question is a slice: the worker reads a bounded number of rows and says
@@ -9,24 +17,17 @@ export type AdminQuestion =
   /** At most `most` entries. */
   | { kind: "list"; filter: QueueFilter; after?: QueuePosition; most: number }
   | { kind: "show"; id: MessageId }
-  | { kind: "statistics"; by: StatisticKey; after?: QueuePosition }
+  /** While the queue is still being counted (queueTally.ts), this counts on, a slice. */
+  | { kind: "statistics"; by: StatisticKey; limit: number }
   /** One transaction. */
   | { kind: "act"; action: QueueAction; filter: QueueFilter; after?: QueuePosition; now: number }
   | { kind: "missing"; ids: readonly MessageId[] };
 
-/** Part of a statistic; `reasons`: recipients by reason, where the key is a destination. */
-export type StatisticGroup = {
-  key: string;
-  messages: number;
-  recipients: number;
-  oldestAcceptedAt: number;
-  reasons: readonly (readonly [reason: string, recipients: number])[];
-};
-
 export type AdminAnswer =
   | { kind: "listed"; entries: readonly QueueEntry[]; at?: QueuePosition }
   | { kind: "shown"; message: QueuedMessage | undefined }
-  | { kind: "grouped"; groups: readonly StatisticGroup[]; at?: QueuePosition }
+  /** Absent: not all is counted yet. */
+  | { kind: "grouped"; statistics?: readonly QueueStatistic[] }
   /** `offers`: destinations that have something due at that time now. */
   | {
       kind: "acted";

@@ -1,4 +1,5 @@
 import type { QueueTables, WorkRow } from "./queueTables.ts";
+import type { CountedEntry } from "./queueTally.ts";
 import type { Answer, ClaimedWork, Question, WorkKey } from "./storeOperation.ts";
 
 /**
@@ -45,7 +46,8 @@ class Cursor {
 
 export class Claims {
   readonly #tables: QueueTables;
-  readonly #works = new Set<string>();
+  /** With the entry as it was claimed; without, where it could not be read. */
+  readonly #works = new Map<string, CountedEntry | undefined>();
   /** Per message how many of its works are claimed, and whether it had been tried before. */
   readonly #messages = new Map<number, { works: number; tried: boolean }>();
 
@@ -63,6 +65,11 @@ export class Claims {
 
   has(key: WorkKey): boolean {
     return this.#works.has(keyText(key));
+  }
+
+  /** A claimed work as it was claimed, and so is until it is settled. */
+  entry(key: WorkKey): CountedEntry | undefined {
+    return this.#works.get(keyText(key));
   }
 
   /** Messages with a claimed work. */
@@ -90,7 +97,7 @@ export class Claims {
     while (works.length < limit) {
       const oldest = oldestDue(cursors, now);
       if (oldest?.head === undefined) break;
-      this.#works.add(keyText(oldest.head.key));
+      this.#works.set(keyText(oldest.head.key), undefined);
       try {
         works.push(this.#take(oldest.head));
         oldest.room -= 1;
@@ -108,6 +115,8 @@ export class Claims {
   #take({ key, due }: WorkRow): ClaimedWork {
     const recipients = this.#tables.recipients(key);
     const message = this.#tables.message(key.message);
+    const { id, acceptedAt } = message.envelope;
+    this.#works.set(keyText(key), { id, acceptedAt, destination: key.destination, recipients });
     const active = this.#messages.get(key.message);
     if (active === undefined) this.#messages.set(key.message, { works: 1, tried: this.#tables.tried(key.message) });
     else active.works += 1;

@@ -1,17 +1,17 @@
-import type { AdminAnswer, AdminQuestion, StatisticGroup } from "./adminOperation.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import type { AdminAnswer, AdminQuestion } from "./adminOperation.ts";
 import type { MessageId } from "./message.ts";
-import {
-  NEVER_TRIED,
-  type QueueAction,
-  type QueueAdmin,
-  type QueueChange,
-  type QueuedMessage,
-  type QueueEntry,
-  type QueueFilter,
-  type QueuePage,
-  type QueuePosition,
-  type QueueStatistic,
-  type StatisticKey,
+import type {
+  QueueAction,
+  QueueAdmin,
+  QueueChange,
+  QueuedMessage,
+  QueueEntry,
+  QueueFilter,
+  QueuePage,
+  QueuePosition,
+  QueueStatistic,
+  StatisticKey,
 } from "./queueAdmin.ts";
 
 /** The operator's hands on the embedded spool, on this side of the worker thread: slice after slice, so that mail goes on in between. */
@@ -28,9 +28,8 @@ export type EmbeddedQueueAdminOptions = {
 const PAGE_MILLISECONDS = 1000;
 /** Ids in one question. */
 const MAX_IDS = 500;
-/** Keys that are told apart in one statistic; the rest is one. */
-const MAX_KEYS = 20_000;
-const OTHER = "(other)";
+/** Between the slices of the count at the start, so that mail goes on. */
+const COUNT_PAUSE_MILLISECONDS = 10;
 
 export class EmbeddedQueueAdmin implements QueueAdmin {
   readonly #options: EmbeddedQueueAdminOptions;
@@ -61,17 +60,19 @@ export class EmbeddedQueueAdmin implements QueueAdmin {
   }
 
   async statistics(by: StatisticKey, limit: number): Promise<readonly QueueStatistic[]> {
-    const merged = new Map<string, Merged>();
-    let at: QueuePosition | undefined;
-    do {
-      const answer = await this.#ask({ kind: "statistics", by, ...position(at) }, "grouped");
-      for (const group of answer.groups) merge(merged, group);
-      at = answer.at;
-    } while (at !== undefined);
-    const largest = [...merged.values()].sort(
-      (one, other) => other.recipients - one.recipients || (one.key < other.key ? -1 : 1),
-    );
-    return largest.slice(0, limit).map(statisticOf);
+    for (;;) {
+      const { statistics } = await this.#ask({ kind: "statistics", by, limit }, "grouped");
+      if (statistics !== undefined) return statistics;
+    }
+  }
+
+  /** Has the queue counted, little by little, so that statistics are there when they are asked for; ends when it is, or with the store. */
+  async count(closing: AbortSignal): Promise<void> {
+    while (!closing.aborted) {
+      const answer = await this.#options.ask({ kind: "statistics", by: "destination", limit: 0 });
+      if (answer.kind !== "grouped" || answer.statistics !== undefined) return;
+      await delay(COUNT_PAUSE_MILLISECONDS, undefined, { ref: false });
+    }
   }
 
   async act(action: QueueAction, filter: QueueFilter): Promise<QueueChange> {
@@ -119,30 +120,4 @@ function position(after: QueuePosition | undefined): { after?: QueuePosition } {
 
 function positionOfEntry({ acceptedAt, id, destination }: QueueEntry): QueuePosition {
   return { acceptedAt, id, destination };
-}
-
-type Merged = Omit<QueueStatistic, "reason"> & { reasons: Map<string, number> };
-
-function merge(into: Map<string, Merged>, group: StatisticGroup): void {
-  const key = into.has(group.key) || into.size < MAX_KEYS ? group.key : OTHER;
-  const known = into.get(key) ?? {
-    key,
-    messages: 0,
-    recipients: 0,
-    oldestAcceptedAt: group.oldestAcceptedAt,
-    reasons: new Map<string, number>(),
-  };
-  known.messages += group.messages;
-  known.recipients += group.recipients;
-  known.oldestAcceptedAt = Math.min(known.oldestAcceptedAt, group.oldestAcceptedAt);
-  for (const [reason, count] of group.reasons) {
-    if (reason !== NEVER_TRIED) known.reasons.set(reason, (known.reasons.get(reason) ?? 0) + count);
-  }
-  into.set(key, known);
-}
-
-function statisticOf({ reasons, ...statistic }: Merged): QueueStatistic {
-  let most: readonly [string, number] | undefined;
-  for (const one of reasons) if (most === undefined || one[1] > most[1]) most = one;
-  return most === undefined ? statistic : { ...statistic, reason: most[0] };
 }

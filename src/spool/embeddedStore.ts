@@ -13,7 +13,7 @@ import type { MessageId, NewMessage, Settled, Work } from "./message.ts";
 import { messageIds } from "./messageId.ts";
 import { SpoolWriter, writeWhole } from "./messageWriter.ts";
 import type { OperationQueue } from "./operationQueue.ts";
-import type { AdministeredStore, QueueAdmin } from "./queueAdmin.ts";
+import type { AdministeredStore } from "./queueAdmin.ts";
 import { messageRow, settlement, workOf } from "./queueRows.ts";
 import { SenderTurns } from "./senderTurns.ts";
 import { type ClaimRequest, type MessageWriter, type QueueCounts, StoreError } from "./store.ts";
@@ -45,7 +45,7 @@ export class EmbeddedStore implements AdministeredStore {
   readonly #newName: () => MessageId;
   readonly #due = new DueIndex();
   readonly #turns = new SenderTurns();
-  readonly queueAdmin: QueueAdmin;
+  readonly queueAdmin: EmbeddedQueueAdmin;
   readonly #claims = new WeakMap<Work, ClaimedWork>();
   readonly #listeners: ((destinations?: readonly string[]) => void)[] = [];
   readonly #closing = new AbortController();
@@ -76,6 +76,10 @@ export class EmbeddedStore implements AdministeredStore {
         for (const { destination, due: at } of offers) this.#due.offer(destination, at);
         this.#announce(offers.map(({ destination }) => destination));
       },
+    });
+    void this.queueAdmin.count(this.#closing.signal).catch((error: unknown) => {
+      // The spool cannot be read, or is closed: whoever asks for the statistics, or for mail, is told.
+      if (!(error instanceof StoreError)) throw error;
     });
   }
 

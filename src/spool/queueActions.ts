@@ -1,16 +1,15 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { AdminAnswer, AdminQuestion, StatisticGroup } from "./adminOperation.ts";
+import type { AdminAnswer, AdminQuestion } from "./adminOperation.ts";
 import { EntryChanges } from "./entryChange.ts";
 import type { AttemptRecord, QueuedMessage } from "./queueAdmin.ts";
 import { type ClaimedWorks, QueueScan, type ScannedEntry } from "./queueScan.ts";
 import type { QueueTables } from "./queueTables.ts";
+import type { CountedEntry, QueueTally } from "./queueTally.ts";
 
 /** The operator's questions, answered by the worker thread between those of the engine. Claimed works are never touched. */
 
 /** Entries changed in one transaction: what the engine waits for behind it stays short. */
 const ACT_ENTRIES = 200;
-/** Reasons remembered of one destination in one slice. */
-const MAX_REASONS = 20;
 
 type Act = AdminQuestion & { kind: "act" };
 
@@ -18,13 +17,15 @@ export class QueueActions {
   readonly #database: DatabaseSync;
   readonly #tables: QueueTables;
   readonly #claims: ClaimedWorks;
+  readonly #tally: QueueTally;
   readonly #scan: QueueScan;
   readonly #changes: EntryChanges;
 
-  constructor(database: DatabaseSync, tables: QueueTables, claims: ClaimedWorks) {
+  constructor(database: DatabaseSync, tables: QueueTables, claims: ClaimedWorks, tally: QueueTally) {
     this.#database = database;
     this.#tables = tables;
     this.#claims = claims;
+    this.#tally = tally;
     this.#scan = new QueueScan(database, claims);
     this.#changes = new EntryChanges(database);
   }
@@ -38,7 +39,7 @@ export class QueueActions {
       case "show":
         return { kind: "shown", message: this.#message(question.id) };
       case "statistics":
-        return this.#grouped(question);
+        return this.#statistics(question);
       case "missing": {
         const sql = "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM message WHERE id = value)";
         return {
@@ -58,14 +59,20 @@ export class QueueActions {
   /** One transaction, durable when this returns; `files`: bodies that nothing names any more. */
   act(question: Act): { answer: AdminAnswer; files: readonly string[] } {
     this.#database.exec("BEGIN IMMEDIATE");
-    const result = this.#change(question);
+    const { deleted, ...result } = this.#change(question);
     this.#database.exec("COMMIT");
+    for (const entry of deleted) this.#tally.changed(entry, undefined);
     return result;
   }
 
-  #change({ action, filter, after, now }: Act): { answer: AdminAnswer; files: readonly string[] } {
+  #change({ action, filter, after, now }: Act): {
+    answer: AdminAnswer;
+    files: readonly string[];
+    deleted: readonly CountedEntry[];
+  } {
     const { found, at } = this.#scan.entries(filter, after, ACT_ENTRIES);
     const files: string[] = [];
+    const deleted: CountedEntry[] = [];
     const offers: { destination: string; due: number }[] = [];
     let changed = 0;
     let busy = 0;
@@ -79,9 +86,13 @@ export class QueueActions {
       changed += 1;
       if (done.due !== undefined) offers.push({ destination: scanned.key.destination, due: done.due });
       if (done.file !== undefined) files.push(done.file);
+      const { entry, recipients } = scanned;
+      if (action === "delete")
+        deleted.push({ id: entry.id, acceptedAt: entry.acceptedAt, destination: entry.destination, recipients });
     }
     const unchanged = found.length - changed - busy;
-    return { answer: { kind: "acted", changed, unchanged, busy, offers, ...(at === undefined ? {} : { at }) }, files };
+    const answer = { kind: "acted", changed, unchanged, busy, offers, ...(at === undefined ? {} : { at }) } as const;
+    return { answer, files, deleted };
   }
 
   #message(id: string): QueuedMessage | undefined {
@@ -114,48 +125,11 @@ export class QueueActions {
     }));
   }
 
-  #grouped({ by, after }: AdminQuestion & { kind: "statistics" }): AdminAnswer {
-    const { found, at } = this.#scan.recipients(after);
-    const groups = new Map<string, Gathering>();
-    for (const { message, destination, acceptedAt, reasons } of found) {
-      const byReason = new Map<string, number>();
-      for (const reason of reasons) byReason.set(reason, (byReason.get(reason) ?? 0) + 1);
-      const shares = by === "destination" ? [[destination, reasons.length] as const] : [...byReason];
-      for (const [key, recipients] of shares) {
-        const group = groups.get(key) ?? emptyGroup(key, acceptedAt);
-        groups.set(key, group);
-        // One message's entries are read one behind the other.
-        if (group.last !== message) group.messages += 1;
-        group.last = message;
-        group.recipients += recipients;
-        group.oldestAcceptedAt = Math.min(group.oldestAcceptedAt, acceptedAt);
-        if (by === "destination") addReasons(group.reasons, byReason);
-      }
-    }
-    return { kind: "grouped", groups: [...groups.values()].map(groupOf), ...(at === undefined ? {} : { at }) };
+  #statistics({ by, limit }: AdminQuestion & { kind: "statistics" }): AdminAnswer {
+    const { counted } = this.#tally;
+    if (counted === "everything") return { kind: "grouped", statistics: this.#tally.statistics(by, limit) };
+    const { found, at } = this.#scan.recipients(counted === "nothing" ? undefined : counted);
+    this.#tally.countSlice(found, at);
+    return { kind: "grouped" };
   }
-}
-
-type Gathering = Omit<StatisticGroup, "reasons"> & {
-  messages: number;
-  recipients: number;
-  oldestAcceptedAt: number;
-  /** The message that was counted last. */
-  last?: number;
-  reasons: Map<string, number>;
-};
-
-function emptyGroup(key: string, oldestAcceptedAt: number): Gathering {
-  return { key, messages: 0, recipients: 0, oldestAcceptedAt, reasons: new Map() };
-}
-
-function addReasons(to: Map<string, number>, added: ReadonlyMap<string, number>): void {
-  for (const [reason, count] of added) {
-    const known = to.get(reason);
-    if (known !== undefined || to.size < MAX_REASONS) to.set(reason, (known ?? 0) + count);
-  }
-}
-
-function groupOf({ key, messages, recipients, oldestAcceptedAt, reasons }: Gathering): StatisticGroup {
-  return { key, messages, recipients, oldestAcceptedAt, reasons: [...reasons] };
 }

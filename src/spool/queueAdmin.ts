@@ -74,8 +74,10 @@ export type StatisticKey = (typeof STATISTIC_KEYS)[number];
 export type QueueStatistic = {
   /** The destination, or `reasonGroup` of the last reason. */
   key: string;
+  /** Entries: a message counts once for each of its destinations. */
   messages: number;
   recipients: number;
+  /** Of a long queue it may be somewhat too early (acceptanceTimes.ts). */
   oldestAcceptedAt: number;
   /** The most frequent last reason (as `reasonGroup` makes it), where the key is a destination and something was tried. */
   reason?: string;

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type QueueEntry, type QueueFilter, type QueuePosition, type QueueState, reasonGroup } from "./queueAdmin.ts";
+import type { QueueEntry, QueueFilter, QueuePosition, QueueState } from "./queueAdmin.ts";
+import type { CountedEntry } from "./queueTally.ts";
 import type { WaitingRecipient, WorkKey } from "./storeOperation.ts";
 
 /**
@@ -18,7 +19,13 @@ type Value = string | number;
 type Row = Record<string, string | number | null | Uint8Array>;
 
 /** An entry with what identifies its row. */
-export type ScannedEntry = { key: WorkKey; due: number; held: boolean; entry: QueueEntry };
+export type ScannedEntry = {
+  key: WorkKey;
+  due: number;
+  held: boolean;
+  entry: QueueEntry;
+  recipients: readonly WaitingRecipient[];
+};
 
 export type Slice<T> = { found: readonly T[]; at?: QueuePosition };
 
@@ -59,21 +66,17 @@ export class QueueScan {
     return this.all(sql, [message]).map((row) => this.#entry(row));
   }
 
-  /** The waiting recipients of a slice, message by message, without a look at the messages themselves. */
-  recipients(after: QueuePosition | undefined): Slice<{
-    message: number;
-    destination: string;
-    acceptedAt: number;
-    reasons: readonly string[];
-  }> {
-    const end = this.#sliceEnd(after, undefined);
-    const { where, values } = conditions({}, after, end);
-    const sql = `SELECT w.message, w.destination, w.recipients, m.accepted_at FROM ${SCAN} WHERE ${where}`;
+  /** The waiting recipients of a slice, without a look at the messages themselves: the index has all that is wanted of these. */
+  recipients(after: Omit<QueuePosition, "destination"> | undefined): Slice<CountedEntry> {
+    const from = after === undefined ? undefined : { ...after, destination: BEHIND_ALL };
+    const end = this.#sliceEnd(from, undefined);
+    const { where, values } = conditions({}, from, end);
+    const sql = `SELECT w.destination, w.recipients, m.accepted_at, m.id FROM ${SCAN} WHERE ${where}`;
     const found = this.all(sql, values).map((row) => ({
-      message: Number(row.message),
-      destination: String(row.destination),
+      id: String(row.id),
       acceptedAt: Number(row.accepted_at),
-      reasons: waiting(row).map((recipient) => reasonGroup(reasonOf(recipient))),
+      destination: String(row.destination),
+      recipients: waiting(row),
     }));
     return { found, ...(end === undefined ? {} : { at: end }) };
   }
@@ -140,7 +143,7 @@ export class QueueScan {
         return { address, attempts, ...(status === undefined ? {} : { status }), ...(reason === undefined ? {} : { reason }) };
       }),
     };
-    return { key, due, held, entry };
+    return { key, due, held, entry, recipients };
   }
 
   #stateOf(key: WorkKey, held: boolean, recipients: readonly WaitingRecipient[]): QueueState {

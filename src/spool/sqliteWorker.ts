@@ -7,9 +7,10 @@ import { Claims } from "./claims.ts";
 import { type AtPoint, loadPoints } from "./commitPoint.ts";
 import { QueueActions } from "./queueActions.ts";
 import { QueueTables } from "./queueTables.ts";
+import { QueueTally } from "./queueTally.ts";
 import { prepareDatabase } from "./schema.ts";
 import { failureOf, isLocked, isMissing } from "./storeFailure.ts";
-import type { Answer, Change, Opened, Operation, Question, WorkerSettings } from "./storeOperation.ts";
+import type { Answer, Change, MessageRow, Opened, Operation, Question, WorkerSettings } from "./storeOperation.ts";
 import { checkLog } from "./writeAheadLog.ts";
 
 /**
@@ -26,6 +27,7 @@ class Queue {
   readonly #tables: QueueTables;
   readonly #claims: Claims;
   readonly #actions: QueueActions;
+  readonly #tally = new QueueTally();
   readonly #settings: WorkerSettings;
   readonly #at: AtPoint;
   /** Body files whose message has left. */
@@ -37,7 +39,7 @@ class Queue {
     this.#settings = settings;
     this.#tables = new QueueTables(database);
     this.#claims = new Claims(this.#tables);
-    this.#actions = new QueueActions(database, this.#tables, this.#claims);
+    this.#actions = new QueueActions(database, this.#tables, this.#claims, this.#tally);
   }
 
   destinations(): readonly { destination: string; due: number }[] {
@@ -88,8 +90,21 @@ class Queue {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       return this.#failure(error);
     }
+    for (const change of changes) this.#count(change);
     this.#removeBodies(files);
     return { kind: "done" };
+  }
+
+  #count(change: Change): void {
+    if (change.kind === "store") this.#countNew(change.message);
+    if (change.kind !== "settle") return;
+    const was = this.#claims.entry(change.key);
+    if (was !== undefined) this.#tally.changed(was, { ...was, recipients: change.waiting });
+    for (const message of change.generated) this.#countNew(message);
+  }
+
+  #countNew({ envelope: { id, acceptedAt }, works }: MessageRow): void {
+    for (const { destination, recipients } of works) this.#tally.changed(undefined, { id, acceptedAt, destination, recipients });
   }
 
   #removeBodies(files: readonly string[]): void {
