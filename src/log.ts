@@ -43,7 +43,7 @@ export type AcceptedEvent = {
   tlsRequired?: "yes" | "no";
 };
 
-/** A log-in at submission that did not succeed; `user` only where there is one of that name: what else is given may be a password. */
+/** A log-in at submission or at the operator's page that did not succeed; `user` only where there is one of that name: what else is given may be a password. */
 export type AuthenticationEvent = { event: "authentication"; result: "failed"; client: string; reason: string; user?: string };
 
 /** What a look-up was: the words of design.md §4. */

@@ -1,5 +1,6 @@
 import { DeliveryRing } from "./admin/deliveryRing.ts";
 import type { Check } from "./admin/health.ts";
+import { OutcomeSeries } from "./admin/outcomeSeries.ts";
 import { createAdmin } from "./admin/server.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
@@ -62,7 +63,7 @@ const SUBMISSION_DRAIN_MILLISECONDS = 10_000;
  * that could not be kept. Rejects, with nothing left running, when a part cannot start.
  */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const parts: Parts = { ...options, instruments: createInstruments(), ring: new DeliveryRing() };
+  const parts: Parts = { ...options, instruments: createInstruments(), ring: new DeliveryRing(), series: new OutcomeSeries() };
   const opened: (() => Promise<void> | void)[] = [];
   const failure = Promise.withResolvers<Error>();
   const closeAll = (): Promise<void> => closeInTurn(opened.reverse());
@@ -80,10 +81,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const submission = await openSubmission(parts, store);
     const { listener } = submission;
     const checks = (): ReturnType<typeof checksOf> => checksOf(store, submission, resolver);
-    const operator = openOperator(parts, { store, engine, resolver, checks });
+    const operator = openOperator(parts, { store, engine, resolver, mtaSts, submission, checks });
     const metrics = createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver }));
     if (options.onQuestion === undefined) {
-      const admin = await createAdmin({ listen: parts.config.admin.listen, api: operator.api, metrics, checks });
+      const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks });
       opened.push(() => admin.close());
     } else options.onQuestion(answersOf(parts.instruments, metrics, checks));
     const control = await openControl(parts, operator);

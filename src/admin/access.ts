@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { type ApiAnswer, refused } from "./apiAnswer.ts";
+import { type ApiAnswer, type ApiError, refused } from "./apiAnswer.ts";
 
 /**
  * Who may do what over the operator's HTTP.
@@ -26,9 +26,11 @@ export type Access = {
 };
 
 /** Who acts, as the audit log says it. */
-export type Actor = { who: "local" } | { who: "token" | "loopback"; client: string };
+export type Actor = { who: "local" } | { who: "token" | "session" | "loopback"; client: string };
 
-export type Permission = { kind: "granted"; actor: Actor } | { kind: "refused"; answer: ApiAnswer };
+export type Permission =
+  | { kind: "granted"; actor: Actor }
+  | { kind: "refused"; error: ApiError; message: string; answer: ApiAnswer };
 
 /** Whether `caller` may read, or change (`action`), the queue. */
 export function permissionOf(caller: Caller, purpose: "read" | "action", access: Access): Permission {
@@ -40,8 +42,26 @@ export function permissionOf(caller: Caller, purpose: "read" | "action", access:
   if (presented === undefined) {
     return refusal("token-required", "send the token of admin.tokenFile as Authorization: Bearer TOKEN");
   }
-  if (!access.token.matches(presented)) return refusal("wrong-token", "this is not the token of admin.tokenFile");
-  return { kind: "granted", actor: { who: "token", client: caller.address } };
+  return byToken(caller, presented, "token", access);
+}
+
+/** The same for a browser: to log in with `token` (page.ts), and to use the session that was opened with it. Reading and acting are one here. */
+export function permissionOfSession(caller: Caller & { kind: "remote" }, token: string, access: Access): Permission {
+  const site = foreignSite(caller.headers);
+  if (site !== undefined) return refusal("cross-site", `a page of ${site} may not use this relay`);
+  if (access.token.kind === "none") return refusal("actions-disabled", "no token is configured: set admin.tokenFile");
+  return byToken(caller, token, "session", access);
+}
+
+function byToken(
+  { address }: Caller & { kind: "remote" },
+  presented: string,
+  who: "token" | "session",
+  { token }: Access,
+): Permission {
+  if (token.kind === "none" || !token.matches(presented))
+    return refusal("wrong-token", "this is not the token of admin.tokenFile");
+  return { kind: "granted", actor: { who, client: address } };
 }
 
 function withoutToken(caller: Caller & { kind: "remote" }, purpose: "read" | "action", access: Access): Permission {
@@ -79,5 +99,5 @@ function isOwnHost(header: string | undefined, hostnames: ReadonlySet<string>): 
 }
 
 function refusal(...[error, message]: Parameters<typeof refused>): Permission {
-  return { kind: "refused", answer: refused(error, message) };
+  return { kind: "refused", error, message, answer: refused(error, message) };
 }

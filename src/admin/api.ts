@@ -103,7 +103,7 @@ export class Api {
     const [first = "", second = "", third, ...more] = route.split("/");
     switch (route) {
       case "status":
-        return answered(statusBody(await state(), await this.#destinations(), ring));
+        return answered(statusBody(await state(), await this.destinations(), ring));
       case "queue":
         return this.#list(query);
       case "queue/statistics": {
@@ -115,7 +115,7 @@ export class Api {
       case "destinations": {
         const read = statisticsQuery(query);
         if (read.kind === "wrong") return refused("bad-request", read.message);
-        return answered({ destinations: (await this.#destinations()).slice(0, read.value.limit) });
+        return answered({ destinations: (await this.destinations()).slice(0, read.value.limit) });
       }
       default:
         if (first === "queue" && isId(second) && third === undefined) return this.#show(second);
@@ -158,7 +158,8 @@ export class Api {
     return answered(await this.perform(read.value.action, read.value.filter, actor));
   }
 
-  async #destinations(): Promise<readonly DestinationStatus[]> {
+  /** Worst first; with a count of the queue that may be some seconds old. */
+  async destinations(): Promise<readonly DestinationStatus[]> {
     return destinationStatuses(await this.#counted("destination"), this.#options.ring);
   }
 

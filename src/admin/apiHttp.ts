@@ -33,19 +33,20 @@ function apiRequest(request: IncomingMessage): ApiRequest {
   };
 }
 
-function pathOf(request: IncomingMessage): string {
+/** Without the query. */
+export function pathOf(request: IncomingMessage): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
 
 /** One value for each name: Node has joined or dropped repeated ones, but for those that no decision reads. */
-function headersOf({ headers }: IncomingMessage): Record<string, string | undefined> {
+export function headersOf({ headers }: IncomingMessage): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]),
   );
 }
 
-/** Not by iteration: to stop in the middle would destroy the connection before the answer is on it. */
-function bodyOf(request: IncomingMessage): ReturnType<ApiRequest["body"]> {
+/** The body, within bounds. Not by iteration: to stop in the middle would destroy the connection before the answer is on it. */
+export function bodyOf(request: IncomingMessage): ReturnType<ApiRequest["body"]> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;

@@ -3,11 +3,14 @@ import type { AddressInfo } from "node:net";
 import type { Api } from "./api.ts";
 import { isApiRequest, serveApi } from "./apiHttp.ts";
 import { CHECK_MILLISECONDS, type Check, checksWithin, healthReport } from "./health.ts";
+import type { OperatorPage } from "./page.ts";
+import { isPageRequest, servePage } from "./pageHttp.ts";
 
-/** The operator's HTTP: GET /metrics, /livez and /readyz, open to whoever reaches it, and the API, which is not (access.ts). */
+/** The operator's HTTP: GET /metrics, /livez and /readyz, open to whoever reaches it, and the API and the page, which are not (access.ts). */
 export type AdminOptions = {
   listen: { address: string; port: number };
   api?: Api;
+  page?: OperatorPage;
   /** The Prometheus exposition. */
   metrics: () => Promise<string>;
   checks: () => Promise<readonly Check[]>;
@@ -42,6 +45,10 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     (request, response) => {
       if (options.api !== undefined && isApiRequest(request)) {
         serveApi(options.api, request, response, "remote");
+        return;
+      }
+      if (options.page !== undefined && isPageRequest(request)) {
+        servePage(options.page, request, response);
         return;
       }
       answer(request, options).then(

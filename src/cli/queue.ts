@@ -1,5 +1,6 @@
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import { counted } from "../diagnosis/quantity.ts";
 import {
   QUEUE_ACTIONS,
   type QueueAdmin,
@@ -10,7 +11,7 @@ import {
 } from "../spool/queueAdmin.ts";
 import { type Command, type ExitStatus, readArguments, type Terminal, UsageError } from "./command.ts";
 import { complain, configurationOf } from "./configuration.ts";
-import { changeText, counted, entriesText, messageText, statisticsText } from "./queueText.ts";
+import { changeText, entriesText, messageText, statisticsText } from "./queueText.ts";
 
 /** `queue`: the operator's hands on the queue, of a relay that serves as well as of one that does not. */
 export const queueCommand: Command = {

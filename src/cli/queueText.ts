@@ -1,28 +1,7 @@
+import { counted, dateText, spanText } from "../diagnosis/quantity.ts";
 import { NEVER_TRIED, type QueueChange, type QueuedMessage, type QueueEntry, type QueueStatistic } from "../spool/queueAdmin.ts";
 
 /** The queue in words and columns, for people. What peers said is shown without its control characters. */
-
-const SECOND = 1000;
-const UNITS = [
-  ["d", 86_400],
-  ["h", 3600],
-  ["m", 60],
-  ["s", 1],
-] as const;
-
-/** `45s`, `12m`, `3h 5m`, `2d 4h`: the two largest units. */
-export function spanText(milliseconds: number): string {
-  let seconds = Math.max(0, Math.round(milliseconds / SECOND));
-  const first = UNITS.findIndex(([, size]) => seconds >= size);
-  if (first === -1) return "0s";
-  const parts: string[] = [];
-  for (const [unit, size] of UNITS.slice(first, first + 2)) {
-    const count = Math.floor(seconds / size);
-    seconds -= count * size;
-    if (count > 0) parts.push(`${count}${unit}`);
-  }
-  return parts.join(" ");
-}
 
 /** Control characters could command the terminal: C0, DEL, C1, and what turns the direction of writing. */
 export function visible(text: string): string {
@@ -70,10 +49,6 @@ function reasonLines({ recipients }: QueueEntry): string[] {
     recipients.flatMap(({ status, reason }) => (reason === undefined ? [] : [`${status ?? ""} ${reason}`])),
   );
   return [...reasons].map((reason) => `    ${visible(reason).trim()}`);
-}
-
-function dateText(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** A message with its whole history. */
@@ -127,10 +102,6 @@ export function statisticsText(destinations: readonly QueueStatistic[], reasons:
   const byReason = table(["RECIPIENTS", "MESSAGES", "OLDEST", "REASON"], reasons.map(row));
   const sum = `${counted(recipients, "recipient")} ${recipients === 1 ? "waits" : "wait"} at ${counted(destinations.length, "destination")}`;
   return [titles, ...blocks, "", ...byReason, "", sum].map((line) => `${line}\n`).join("");
-}
-
-export function counted(count: number, noun: string): string {
-  return `${count} ${count === 1 ? noun : noun.replace(/y$/, "ie").concat("s")}`;
 }
 
 const DONE = { retry: "due now", hold: "held", release: "released", delete: "deleted" } as const;

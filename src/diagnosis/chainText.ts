@@ -18,7 +18,8 @@ const ALGORITHMS: ReadonlyMap<number, string> = new Map([
   [16, "ED448"],
 ]);
 
-function algorithm(number: number): string {
+/** Its mnemonic. */
+export function algorithm(number: number): string {
   return ALGORITHMS.get(number) ?? `algorithm ${number}`;
 }
 

@@ -8,7 +8,7 @@ import type { LookupObservation, Observation } from "./observation.ts";
 
 /** The explanation as a story for a terminal, outermost first: the verdict, what is wrong and who mends it, then what it rests on. */
 
-const HEADLINES: Readonly<Record<Verdict["kind"], string>> = {
+export const HEADLINES: Readonly<Record<Verdict["kind"], string>> = {
   deliverable: "DELIVERABLE",
   "not-deliverable": "NOT DELIVERABLE",
   undecided: "UNDECIDED NOW",
@@ -43,7 +43,7 @@ function verdictLines(verdict: Verdict, findings: readonly Finding[]): readonly 
 }
 
 /** What the outcome means, in one clause. */
-function protectionText({ kind, outcome, tls, dane, host }: Verdict): string {
+export function protectionText({ kind, outcome, tls, dane, host }: Verdict): string {
   const where = host === undefined ? "" : ` to ${host}`;
   if (kind === "undecided") return "it cannot be known now; a delivery would wait and try again.";
   if (outcome === "failed") return "mail would be returned to its sender.";

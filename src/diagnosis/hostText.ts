@@ -65,7 +65,7 @@ function hanging(text: string): readonly string[] {
 }
 
 /** What a connection to the host needs, and by whose word. */
-function demandText({ demand }: ReachableHost): string {
+export function demandText({ demand }: ReachableHost): string {
   switch (demand.kind) {
     case "authenticate":
       return "STARTTLS, and a certificate that one of the TLSA records matches (DANE)";

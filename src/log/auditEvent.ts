@@ -1,4 +1,4 @@
-/** Somebody acted on the queue. `who`: `local` over the control socket, `token` over HTTP from `client`. */
+/** Somebody acted on the queue. `who`: `local` over the control socket, `token` over HTTP from `client`; `session`: at the page. */
 export type AuditEvent = {
   event: "audit";
   who: "local" | "token" | "session" | "loopback";

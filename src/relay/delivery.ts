@@ -54,7 +54,7 @@ export async function stopDelivery(
 
 function reportDelivery(
   event: Exclude<DeliveryModuleEvent, { kind: "session" }>,
-  { log, instruments, clock, ring }: Parts,
+  { log, instruments, clock, ring, series }: Parts,
 ): void {
   switch (event.kind) {
     case "attempted": {
@@ -66,7 +66,9 @@ function reportDelivery(
       const told = deliveryEvent(work, result, seconds);
       log.event(told);
       const { event: _, ...record } = told;
-      ring.add({ at: clock.now(), ...record });
+      const remembered = { at: clock.now(), ...record };
+      ring.add(remembered);
+      series.add(remembered);
       return;
     }
     case "ended":

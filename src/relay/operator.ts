@@ -3,17 +3,23 @@ import { AdminToken, readToken } from "../admin/adminToken.ts";
 import { Api, type AuditRecord } from "../admin/api.ts";
 import { type ControlSocket, openControlSocket } from "../admin/controlSocket.ts";
 import type { Check } from "../admin/health.ts";
+import { OperatorPage } from "../admin/page.ts";
+import type { RelayState } from "../admin/relayStatus.ts";
+import type { RelayFacts } from "../admin/relayVerdict.ts";
 import type { Config } from "../config/schema.ts";
 import type { DeliveryEngine } from "../delivery/engine.ts";
 import type { AuditEvent } from "../log/auditEvent.ts";
+import type { MtaSts } from "../reporting/openMtaSts.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
-
 import type { AdministeredStore, QueueFilter } from "../spool/queueAdmin.ts";
+import { createExplain } from "./explain.ts";
 import type { Parts } from "./parts.ts";
+import type { Submission } from "./submission.ts";
 
-/** The operator's API as the configuration wants it: who may use it, what it knows, and what of its use the log tells. */
+/** The operator's API and page as the configuration wants them: who may use them, what they know, and what of their use the log tells. */
 export type Operator = {
   api: Api;
+  page: OperatorPage;
   /** Reads the token again, from another file where it is elsewhere now; it counts from `apply` on. */
   reload(config: Config): { kind: "read"; apply: () => void } | { kind: "refused"; key: string; reason: string };
 };
@@ -22,6 +28,8 @@ export type OperatorNeeds = {
   store: AdministeredStore;
   engine: DeliveryEngine;
   resolver: OpenResolver;
+  mtaSts: MtaSts;
+  submission: Pick<Submission, "listener">;
   checks: () => Promise<readonly Check[]>;
 };
 
@@ -31,47 +39,54 @@ const MAX_LOGGED_IDS = 20;
 
 /** Throws when the token cannot be read. */
 export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
-  const { config, clock, ring } = parts;
-  const { store, engine, resolver, checks } = needs;
+  const { config, clock, ring, series } = parts;
+  const { store, engine, resolver, mtaSts, submission, checks } = needs;
   const startedAt = clock.now();
   const first = tokenOf(parts, config);
   if (first.kind === "refused") throw new Error(`${first.key}: ${first.reason}`);
   let { token } = first;
+  let inForce = config;
   const hostnames = new Set([config.hostname.toLowerCase(), config.admin.listen.address.toLowerCase()]);
   const access = (): Access => ({ token: accessToken(token), hostnames });
-  const api = new Api({
-    queueAdmin: store.queueAdmin,
-    access,
-    ring,
-    now: clock.now,
-    monotonic: clock.monotonic,
-    state: async () => ({
-      version: parts.version ?? "unknown",
-      hostname: config.hostname,
-      startedAt,
-      now: clock.now(),
-      checks: await checks(),
-      validation: resolver.validation(),
-      counts: await store.counts(),
-      exceptions: engine.activeExceptions(),
-    }),
-    onAudit: (record) => {
-      parts.log.event(auditEvent(record));
-      // Due now means tried now, also where a host or a destination is left alone for a while.
-      if (record.action === "retry") engine.endRests();
-    },
+  const facts = (): RelayFacts => ({
+    version: parts.version ?? "unknown",
+    hostname: config.hostname,
+    startedAt,
+    now: clock.now(),
+    validation: resolver.validation(),
+    exceptions: engine.activeExceptions(),
+    connections: { inbound: submission.listener.connections(), outbound: engine.openConnections },
+  });
+  const { queueAdmin } = store;
+  const { now, monotonic } = clock;
+  const state = async (): Promise<RelayState> => ({ ...facts(), checks: await checks(), counts: await store.counts() });
+  const api = new Api({ queueAdmin, access, ring, now, monotonic, state, onAudit: (record) => audited(record, parts, engine) });
+  const page = new OperatorPage({
+    ...{ api, queueAdmin, access, facts, checks, ring, series, monotonic },
+    counts: () => store.counts(),
+    explain: createExplain({ config: () => inForce, resolver, mtaSts, clock, random: parts.random }),
+    onWrongToken: (client) =>
+      parts.log.event({ event: "authentication", result: "failed", client, reason: "the operator's page: not the token" }),
   });
   return {
     api,
+    page,
     reload: (changed) => {
       const reading = tokenOf(parts, changed);
       if (reading.kind === "refused") return reading;
       const apply = (): void => {
         token = reading.token;
+        inForce = changed;
       };
       return { kind: "read", apply };
     },
   };
+}
+
+function audited(record: AuditRecord, { log }: Parts, engine: DeliveryEngine): void {
+  log.event(auditEvent(record));
+  // Due now means tried now, also where a host or a destination is left alone for a while.
+  if (record.action === "retry") engine.endRests();
 }
 
 /** The control socket, for a spool of our own; a shared one is reached directly. */

@@ -1,4 +1,5 @@
 import type { DeliveryRing } from "../admin/deliveryRing.ts";
+import type { OutcomeSeries } from "../admin/outcomeSeries.ts";
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
@@ -14,6 +15,8 @@ export type Parts = {
   instruments: Instruments;
   /** The last attempts, for the operator. */
   ring: DeliveryRing;
+  /** The same, counted by the minute. */
+  series: OutcomeSeries;
   /** Of dane-relay, where it is known. */
   version?: string;
 };

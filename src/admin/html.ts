@@ -1,0 +1,47 @@
+/**
+ * Markup that nothing from outside can break: what a template interpolates is escaped, unless it is markup that a template made. Only in element
+ * content and in quoted attributes; no template here has a place for text in a script, a style, a URL's scheme or an unquoted attribute.
+ */
+export class Html {
+  readonly #markup: string;
+
+  constructor(parts: TemplateStringsArray, values: readonly HtmlValue[]) {
+    this.#markup = parts.map((part, index) => part + (index < values.length ? markupOf(values[index]) : "")).join("");
+  }
+
+  get markup(): string {
+    return this.#markup;
+  }
+}
+
+export type HtmlValue = string | number | undefined | Html | readonly Html[];
+
+export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
+  return new Html(parts, values);
+}
+
+function markupOf(value: HtmlValue): string {
+  if (value === undefined) return "";
+  if (value instanceof Html) return value.markup;
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" ? escaped(value) : value.map(markupOf).join("");
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+
+function escaped(text: string): string {
+  return visible(text).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
+}
+
+/** Without what could hide or turn what is written: control characters, marks of direction, invisible ones, halves of characters. */
+function visible(text: string): string {
+  return text.toWellFormed().replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, "\ufffd");
+}
+
+/** At most `limit` characters, the middle left out: ends of names and of reasons both tell something. */
+export function shortened(text: string, limit: number): string {
+  const characters = [...text];
+  if (characters.length <= limit) return text;
+  const tail = Math.floor((limit - 1) / 2);
+  return `${characters.slice(0, limit - 1 - tail).join("")}…${tail === 0 ? "" : characters.slice(-tail).join("")}`;
+}

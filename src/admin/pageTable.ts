@@ -1,0 +1,31 @@
+import { type Html, type HtmlValue, html } from "./html.ts";
+
+/**
+ * A table that narrow screens show as a list of cards: every cell carries its column's name, and the roles say what it is to assistive technology
+ * also where the style sheet shows no table.
+ */
+export type DataTable = {
+  /** Read aloud, and shown when printed; the heading above says the same to the eye. */
+  caption: string;
+  columns: readonly string[];
+  /** Columns of numbers. */
+  numeric?: readonly number[];
+  rows: readonly (readonly HtmlValue[])[];
+};
+
+export function dataTable({ caption, columns, numeric = [], rows }: DataTable): Html {
+  const kind = (index: number): string => (numeric.includes(index) ? "number" : "text");
+  return html`<table role="table"><caption>${caption}</caption>
+<thead role="rowgroup"><tr role="row">${columns.map((column, index) => html`<th role="columnheader" scope="col" class="${kind(index)}">${column}</th>`)}</tr></thead>
+<tbody role="rowgroup">${rows.map(
+    (
+      cells,
+    ) => html`<tr role="row">${cells.map((cell, index) => html`<td role="cell" class="${kind(index)}" data-label="${columns[index]}"><span>${cell}</span></td>`)}</tr>
+`,
+  )}</tbody></table>`;
+}
+
+/** Names and what they are. */
+export function factList(facts: readonly (readonly [string, HtmlValue])[]): Html {
+  return html`<dl class="facts">${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
