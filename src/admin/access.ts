@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { type ApiAnswer, type ApiError, refused } from "./apiAnswer.ts";
+import type { TokenGuesses } from "./tokenGuesses.ts";
 
 /**
  * Who may do what over the operator's HTTP.
@@ -7,6 +8,7 @@ import { type ApiAnswer, type ApiError, refused } from "./apiAnswer.ts";
  *                        reading                              actions
  *   control socket       yes: its file permissions decide     yes
  *   token configured     with the token                       with the token, from no other site's page
+ *                        (wrong ones are slowed down: tokenGuesses.ts)
  *   no token             from this machine itself, by no      no
  *                        name of another, from no other site
  *
@@ -18,9 +20,11 @@ export type Caller =
   /** `address`: of the peer of the connection. */
   | { kind: "remote"; address: string; headers: Readonly<Record<string, string | undefined>> };
 
+const WRONG_TOKEN = "this is not the token of admin.tokenFile";
+
 export type Access = {
-  /** Whether a token is configured, and what one that is presented is. */
-  token: { kind: "none" } | { kind: "configured"; matches: (presented: string) => boolean };
+  /** Whether a token is configured, and what one that is presented is; `guesses`: slows wrong ones down. */
+  token: { kind: "none" } | { kind: "configured"; matches: (presented: string) => boolean; guesses?: TokenGuesses };
   /** Names of this relay, in lower case, that a browser may know it by when there is no token. */
   hostnames: ReadonlySet<string>;
 };
@@ -59,9 +63,26 @@ function byToken(
   who: "token" | "session",
   { token }: Access,
 ): Permission {
-  if (token.kind === "none" || !token.matches(presented))
-    return refusal("wrong-token", "this is not the token of admin.tokenFile");
+  if (token.kind === "none") return refusal("wrong-token", WRONG_TOKEN);
+  const { matches, guesses } = token;
+  const wait = Math.ceil(guesses?.waitSeconds(address) ?? 0);
+  if (wait > 0) return tooManyGuesses(wait);
+  if (!matches(presented)) {
+    guesses?.wrong(address);
+    return refusal("wrong-token", WRONG_TOKEN);
+  }
+  guesses?.right(address);
   return { kind: "granted", actor: { who, client: address } };
+}
+
+/** RFC 6585 §4. */
+function tooManyGuesses(seconds: number): Permission {
+  const [error, message] = [
+    "too-many-guesses",
+    `too many wrong tokens came from this address: none is looked at for ${seconds} s`,
+  ] as const;
+  const answer = { ...refused(error, message), headers: { "retry-after": String(seconds) } };
+  return { kind: "refused", error, message, answer };
 }
 
 function withoutToken(caller: Caller & { kind: "remote" }, purpose: "read" | "action", access: Access): Permission {

@@ -4,6 +4,7 @@ export type ApiError =
   | "filter-required"
   | "token-required"
   | "wrong-token"
+  | "too-many-guesses"
   | "actions-disabled"
   | "cross-site"
   | "wrong-host"
@@ -21,6 +22,7 @@ const STATUS: Record<ApiError, number> = {
   "filter-required": 400,
   "token-required": 401,
   "wrong-token": 401,
+  "too-many-guesses": 429,
   "actions-disabled": 403,
   "cross-site": 403,
   "wrong-host": 421,

@@ -51,8 +51,6 @@ export type PageOptions = {
   series: OutcomeSeries;
   explain: (target: string) => Promise<Explanation | TargetError>;
   monotonic: () => number;
-  /** Somebody tried to log in with what is not the token. */
-  onWrongToken: (client: string) => void;
 };
 
 type RemoteCaller = Caller & { kind: "remote" };
@@ -197,7 +195,6 @@ export class OperatorPage {
     if (permission.kind === "granted") return seeOther(then, { "set-cookie": setCookie(this.#sessions.open(token)) });
     const { error, message, answer } = permission;
     if (error !== "wrong-token") return this.#told(answer.status, message);
-    this.#options.onWrongToken(caller.address);
     return this.#login(answer.status, "This is not the token.", then);
   }
 

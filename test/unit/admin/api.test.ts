@@ -10,6 +10,7 @@ import { Api, type AuditRecord } from "../../../src/admin/api.ts";
 import { type ControlSocket, openControlSocket } from "../../../src/admin/controlSocket.ts";
 import { DeliveryRing } from "../../../src/admin/deliveryRing.ts";
 import { type Admin, createAdmin } from "../../../src/admin/server.ts";
+import { TokenGuesses } from "../../../src/admin/tokenGuesses.ts";
 import { controlClient } from "../../../src/relay/controlClient.ts";
 import type { AdministeredStore } from "../../../src/spool/queueAdmin.ts";
 import { openSqliteStore } from "../../../src/spool/sqliteStore.ts";
@@ -373,6 +374,39 @@ test("a path too long for a socket; nobody at the socket", async () => {
   await socket.close();
   assert.equal(await controlClient(long), undefined);
   await other.close();
+});
+
+test("wrong tokens are slowed down by address, told of, and forgotten after a right one", async () => {
+  let now = 0;
+  const told: string[] = [];
+  const placeOf = (address: string): string => address.replace(/[.]\d+$/, "");
+  const guesses = new TokenGuesses({ monotonic: () => now, placeOf, onWrong: (address) => told.push(address) });
+  token = { kind: "configured", matches: (presented) => presented === TOKEN, guesses };
+  const wrong = { authorization: `Bearer ${WRONG}` };
+  const status = async (headers: Record<string, string>): Promise<number> => (await ask("/api/v1/queue", { headers })).status;
+  // A right one between them: no slower than before.
+  for (let n = 0; n < 4; n += 1) assert.equal(await status(wrong), 401);
+  assert.equal(await status(WITH_TOKEN), 200);
+  for (let n = 0; n < 5; n += 1) assert.equal(await status(wrong), 401);
+  const slowed = await ask("/api/v1/queue", { headers: WITH_TOKEN });
+  assert.deepEqual([slowed.status, slowed.body.error, slowed.headers["retry-after"]], [429, "too-many-guesses", "1"]);
+  assert.equal((await act(HARMLESS, WITH_TOKEN)).status, 429);
+  assert.equal(told.length, 9);
+  assert.equal(guesses.waitSeconds("192.0.2.1"), 0);
+  now += 1000;
+  assert.equal(await status(wrong), 401);
+  assert.equal(guesses.waitSeconds("127.0.0.7"), 2);
+  for (let n = 0; n < 20; n += 1) {
+    now += 60_000;
+    assert.equal(await status(wrong), 401);
+  }
+  assert.equal(guesses.waitSeconds("127.0.0.1"), 60);
+  now += 60_000;
+  assert.equal(await status(WITH_TOKEN), 200);
+  assert.equal(guesses.waitSeconds("127.0.0.1"), 0);
+  // Without any, nothing was guessed.
+  for (let n = 0; n < 10; n += 1) assert.equal(await status({}), 401);
+  assert.equal(guesses.waitSeconds("127.0.0.1"), 0);
 });
 
 test("the token's file is read again", () => {
