@@ -7,6 +7,7 @@ import { dispatch } from "./cli/dispatch.ts";
 const terminal: Terminal = {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  errIsTerminal: process.stderr.isTTY ? "yes" : "no",
   environment: process.env,
   readFile,
   hostname: hostname(),

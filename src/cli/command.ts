@@ -14,6 +14,8 @@ export type Terminal = {
   onStopSignal: (listener: () => void) => void;
   /** Called at every SIGHUP. */
   onReloadSignal: (listener: () => void) => void;
+  /** Whether `err` is read by somebody who sees a line change; default: no. */
+  errIsTerminal?: "yes" | "no";
   /** Standard input; the process's own when not given. */
   input?: Input;
 };

@@ -3,6 +3,7 @@ import { configCommand } from "./config.ts";
 import { explainCommand } from "./explain.ts";
 import { queueCommand } from "./queue.ts";
 import { repairCommand } from "./repair.ts";
+import { scanCommand } from "./scan.ts";
 import { sendmailCommand } from "./sendmail.ts";
 import { serveCommand } from "./serve.ts";
 import { tlsaCommand } from "./tlsa.ts";
@@ -14,6 +15,7 @@ import { VERSION } from "./version.ts";
 const COMMANDS: readonly Command[] = [
   serveCommand,
   explainCommand,
+  scanCommand,
   queueCommand,
   configCommand,
   tlsaCommand,

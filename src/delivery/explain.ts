@@ -18,7 +18,7 @@ import { type ExplainTarget, explainTarget, routesFor } from "./explainTarget.ts
 import { evidenceOf } from "./host.ts";
 import { type Examination, examineHost } from "./hostExamination.ts";
 import { ObservedLookups } from "./observedLookups.ts";
-import { Rehearsal } from "./rehearsal.ts";
+import { type OpenConnection, Rehearsal } from "./rehearsal.ts";
 import { findRoute, type Route } from "./route.ts";
 
 /**
@@ -34,6 +34,10 @@ export type ExplainParts = Omit<ContextParts, "resolver"> & {
   /** Where DNS data comes from, in words. */
   source: () => string;
   connecting: "yes" | "no";
+  /** How connections are made; anew for each call when not given. */
+  open?: OpenConnection;
+  /** ask: hosts whose zone is not signed are asked for the TLSA records that no sender asks them for: for a survey. */
+  unsecuredTlsa?: "ask";
   /** Whether `clock` tells the time, or another one. */
   moment: Observation["moment"];
   /** Certificates that were seen at a host before. */
@@ -50,7 +54,7 @@ export async function explain(text: string, parts: ExplainParts): Promise<Explan
   if (target.kind === "error") return target;
   const at = clock.now();
   const lookups = new ObservedLookups(parts.resolver, log, { now: Math.floor(at / 1000), algorithms });
-  const rehearsal = new Rehearsal(parts.connecting);
+  const rehearsal = new Rehearsal(parts.connecting, parts.open);
   const context = rehearsedContext(
     { ...settings, routes: routesFor(target, settings.routes) },
     { ...parts, resolver: lookups },
@@ -116,12 +120,17 @@ async function observe(target: Target, the: Scene): Promise<Observation> {
 }
 
 async function examineHosts(route: Examination["route"], target: Target, the: Scene): Promise<readonly HostObservation[]> {
-  const { context, lookups, rehearsal, connecting } = the;
+  const { context, lookups, rehearsal, connecting, unsecuredTlsa } = the;
   const asked = context.demandOf(workFor(target, the.at));
   const demand = route.credentials === undefined ? asked : demandWithCredentials(asked);
   const hosts: HostObservation[] = [];
   for await (const evidence of evidenceOf(route, demand, context))
-    hosts.push(await examineHost(evidence, { route, demand, context, lookups, rehearsal, connecting }));
+    hosts.push(
+      await examineHost(evidence, {
+        ...{ route, demand, context, lookups, rehearsal, connecting },
+        ...(unsecuredTlsa === undefined ? {} : { unsecuredTlsa }),
+      }),
+    );
   return hosts;
 }
 

@@ -1,5 +1,6 @@
+import type { Tlsa } from "../dane/tlsa.ts";
 import type { HostObservation, SessionObservation } from "../diagnosis/observation.ts";
-import { isName, prefixed } from "../dns/name.ts";
+import { isName, parseName, prefixed } from "../dns/name.ts";
 import type { UsableDemand } from "../policy/stsPolicy.ts";
 import type { TlsDemand } from "../policy/tlsPolicy.ts";
 import { extensionsOf } from "../smtp/extensions.ts";
@@ -22,6 +23,7 @@ export type Examination = {
   lookups: ObservedLookups;
   rehearsal: Rehearsal;
   connecting: "yes" | "no";
+  unsecuredTlsa?: "ask";
 };
 
 export async function examineHost(evidence: HostEvidence, the: Examination): Promise<HostObservation> {
@@ -55,6 +57,7 @@ async function examineReachable(evidence: Reachable, the: Examination): Promise<
       sessions.push(await examineAddress(connection, route.port, the));
     }
   }
+  const unsecured = await unsecuredTlsa(evidence, the);
   return {
     kind: "reachable",
     addresses,
@@ -63,7 +66,21 @@ async function examineReachable(evidence: Reachable, the: Examination): Promise<
     sts,
     ...(tlsaName === undefined || !isName(tlsaName) ? {} : { tlsaName }),
     sessions,
+    ...(unsecured === undefined ? {} : { unsecuredTlsa: unsecured }),
   };
+}
+
+/** RFC 7672 §2.2.2: senders do not ask an unsigned zone; whoever counts what is published has to. */
+async function unsecuredTlsa({ host, dane }: Reachable, the: Examination): Promise<readonly Tlsa[] | undefined> {
+  const wanted = the.unsecuredTlsa === "ask" && dane.kind === "notApplicable" && dane.because === "insecure-address";
+  const base = wanted ? parseName(host) : undefined;
+  if (base === undefined || !isName(base)) return undefined;
+  const owner = prefixed([`_${the.route.port}`, "_tcp"], base);
+  if (!isName(owner)) return undefined;
+  const found = await the.lookups.resolve(owner, "TLSA");
+  // It is no part of what a delivery rests on.
+  await the.lookups.take();
+  return "records" in found ? found.records : undefined;
 }
 
 async function examineAddress(connection: HostConnection, port: number, the: Examination): Promise<SessionObservation> {

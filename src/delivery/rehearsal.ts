@@ -3,17 +3,22 @@ import { type ConnectionRequest, type ConnectionResult, type ConnectionSight, op
 import type { SessionContext } from "./hostSession.ts";
 import type { SmtpSession, Transaction } from "./smtpSession.ts";
 
+/** Connects as `openConnection` does; a survey remembers what it saw. */
+export type OpenConnection = (request: ConnectionRequest) => Promise<ConnectionResult>;
+
 /**
  * Deliveries without mail: connections are opened and verified as always, and ended with QUIT where MAIL would follow. Whoever goes on with
  * such a session is told that everything was accepted. Each connection is made once, however often it is asked for.
  */
 export class Rehearsal {
   readonly #connecting: "yes" | "no";
+  readonly #openConnection: OpenConnection;
   readonly #made = new Map<string, Promise<ConnectionResult>>();
   #sights: ConnectionSight[] = [];
 
-  constructor(connecting: "yes" | "no") {
+  constructor(connecting: "yes" | "no", open: OpenConnection = openConnection) {
     this.#connecting = connecting;
+    this.#openConnection = open;
   }
 
   readonly connect: SessionContext["connect"] = async (key, request) => {
@@ -40,7 +45,7 @@ export class Rehearsal {
     }
     // Credentials are for mail. The channel is held to what they demand all the same.
     const { auth: _never, ...withoutCredentials } = request;
-    const result = await openConnection({ ...withoutCredentials, onSight: (sight) => this.#sights.push(sight) });
+    const result = await this.#openConnection({ ...withoutCredentials, onSight: (sight) => this.#sights.push(sight) });
     if (result.kind === "failed") return result;
     await result.session.quit();
     return { kind: "ready", session: rehearsed(result.session) };
@@ -60,7 +65,7 @@ const ACCEPTED: RecipientResult = {
 };
 
 /** What is left of a session that has ended: what it was like. */
-function rehearsed({ security, extensions, ends }: SmtpSession): SmtpSession {
+export function rehearsed({ security, extensions, ends }: SmtpSession): SmtpSession {
   return {
     security,
     extensions,

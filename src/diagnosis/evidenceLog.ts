@@ -4,7 +4,7 @@ import type { Evidence, Needed, Trust } from "../dnssec/evidence.ts";
 
 /**
  * The evidence that look-ups were judged by: the last message for each question, and what was proved about each name on the way down from a
- * trust anchor. Bounded; what was heard first is forgotten first.
+ * trust anchor. Bounded; what was neither heard nor asked for the longest is forgotten first.
  */
 const MAX_ENTRIES = 20_000;
 
@@ -20,16 +20,23 @@ export class EvidenceLog {
   };
 
   message(name: DomainName, type: number): Message | undefined {
-    return this.#messages.get(`${type} ${name}`);
+    return recalled(this.#messages, `${type} ${name}`);
   }
 
   trust(name: DomainName): Trust | undefined {
-    return this.#trust.get(name);
+    return recalled(this.#trust, name);
   }
 
   messages(): readonly Message[] {
     return [...this.#messages.values()];
   }
+}
+
+/** In a survey the evidence of a provider's zone is needed long after its answers came into the cache. */
+function recalled<K, V>(map: Map<K, V>, key: K): V | undefined {
+  const value = map.get(key);
+  if (value !== undefined) remember(map, key, value);
+  return value;
 }
 
 function remember<K, V>(map: Map<K, V>, key: K, value: V): void {

@@ -1,7 +1,7 @@
 import type { MatchVerdict } from "../dane/matchVerdict.ts";
 import type { DanePolicy } from "../dane/tlsDiscovery.ts";
 import type { DomainName } from "../dns/name.ts";
-import type { LookupType } from "../dns/rdata.ts";
+import type { LookupType, TlsaData } from "../dns/rdata.ts";
 import type { Resolution } from "../dnssec/securityStatus.ts";
 import type { PolicyInForce } from "../mtasts/policyInForce.ts";
 import type { StsRecord } from "../mtasts/stsRecord.ts";
@@ -64,6 +64,8 @@ export type HostObservation = {
       /** The TLSA base domain's question, `_25._tcp.mx.example.org`; undefined for an address literal. */
       tlsaName?: DomainName;
       sessions: readonly SessionObservation[];
+      /** TLSA records without DNSSEC, where they were asked for all the same. */
+      unsecuredTlsa?: readonly TlsaData[];
     }
   | { kind: "absent"; refused: readonly string[] }
   | { kind: "unknown" }

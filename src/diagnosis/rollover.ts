@@ -47,8 +47,9 @@ export type Rollover = {
   kind: RolloverKind;
   /** How it was timed, also that of a CA. */
   timing: Timing;
-  /** When the new certificate was first seen. */
+  /** When the new certificate was first seen, and its fingerprint. */
   at: number;
+  certificate: string;
   introducedAt?: number;
   certainty: "seen" | "assumed";
   windows: readonly FailureWindow[];
@@ -120,8 +121,9 @@ function judged(change: Bounded, known: readonly HostState[]): Rollover | undefi
   const last = earlier.at(-1);
   if (last === undefined || !demands(last)) return undefined;
   const inUse = matching(change.before, last);
+  const certificate = change.now.leaf.x509.fingerprint256;
   if (inUse.some((record) => matching(change.now, last).includes(record))) {
-    return { kind: "keep-key", timing: "keep-key", at: change.at, certainty: "seen", windows: [] };
+    return { kind: "keep-key", timing: "keep-key", at: change.at, certificate, certainty: "seen", windows: [] };
   }
   const introduction = introductionOf(change, known, earlier);
   const retiredAt = retirementOf(change, earlier);
@@ -131,6 +133,7 @@ function judged(change: Bounded, known: readonly HostState[]): Rollover | undefi
     kind: used.every(({ usage }) => usage === DANE_TA) ? "ca-rollover" : timing,
     timing,
     at: change.at,
+    certificate,
     ...(introduction === undefined ? {} : { introducedAt: introduction.at }),
     certainty,
     windows: windowsOf(change, known, introduction, retiredAt),
@@ -216,19 +219,6 @@ function spread(from: number, to: number, cachedUntil: number): readonly Failure
     { from, to: turn, senders: "some" },
     { from: turn, to, senders: "all" },
   ];
-}
-
-/** How many of each kind. */
-export function rolloverTotals(rollovers: readonly Pick<Rollover, "kind">[]): Readonly<Record<RolloverKind, number>> {
-  const count = (kind: RolloverKind): number => rollovers.filter((one) => one.kind === kind).length;
-  return {
-    correct: count("correct"),
-    "early-retirement": count("early-retirement"),
-    "late-introduction": count("late-introduction"),
-    "no-introduction": count("no-introduction"),
-    "ca-rollover": count("ca-rollover"),
-    "keep-key": count("keep-key"),
-  };
 }
 
 /** Whether a host, as it was last seen, will break at its next renewal. */

@@ -1,6 +1,7 @@
 import type { Tlsa } from "../dane/tlsa.ts";
 import type { Explanation, Verdict } from "./explanation.ts";
 import type { FailureClass, Finding, Severity } from "./finding.ts";
+import { publishedTlsa } from "./hostSight.ts";
 import type { HostObservation, ReachableHost } from "./observation.ts";
 
 /**
@@ -47,8 +48,6 @@ export type IssuerKind = (typeof ISSUER_KINDS)[number];
 
 /** What a survey looks at beside the explanation. */
 export type SurveyExtras = {
-  /** TLSA records of hosts that senders do not ask for them, since their zone is not signed (RFC 7672 §2.2.2). */
-  unsecuredTlsa: ReadonlyMap<string, readonly Tlsa[]>;
   /** Who issued a server's certificate. */
   issuerOf: (chain: readonly Buffer[], host: string) => IssuerKind | undefined;
 };
@@ -73,7 +72,7 @@ export function surveyRow({ target, seen, verdict, findings }: Explanation, extr
 
 function surveyHost(host: HostObservation, findings: readonly Finding[], extras: SurveyExtras): SurveyHost {
   const name = host.host;
-  const about = { host: name, tlsa: (host.kind === "reachable" ? publishedTlsa(host, extras) : []).map(parameters) };
+  const about = { host: name, tlsa: (host.kind === "reachable" ? publishedTlsa(host) : []).map(parameters) };
   if (host.kind !== "reachable") return { ...about, state: "unknown" };
   const judged = judgedHost(host, about.tlsa.length > 0);
   const worst = judged.cause === undefined ? undefined : findingOf(host, judged.cause, findings);
@@ -89,14 +88,6 @@ function surveyHost(host: HostObservation, findings: readonly Finding[], extras:
 
 function parameters({ usage, selector, matchingType }: Tlsa): string {
   return `${usage} ${selector} ${matchingType}`;
-}
-
-/** Every TLSA record that the host has, whether or not it counts. */
-export function publishedTlsa(host: ReachableHost, { unsecuredTlsa }: Pick<SurveyExtras, "unsecuredTlsa">): readonly Tlsa[] {
-  const { dane } = host;
-  const unusable = "unusable" in dane ? (dane.unusable ?? []).map(({ record }) => record) : [];
-  if (dane.kind === "authenticate") return [...dane.records, ...unusable];
-  return dane.kind === "encryptWithoutAuthentication" ? unusable : (unsecuredTlsa.get(host.host) ?? []);
 }
 
 /** `published`: whether it has any TLSA record. */
@@ -127,13 +118,9 @@ function judgedSessions({ sessions }: ReachableHost, mx: "secure" | "insecure"):
   return { state: mx === "secure" ? "correct" : "halfdane" };
 }
 
-/** The finding that says most about the cause. */
+/** The finding that says most about the cause. What is wrong with a zone is told once, under the first name that shows it. */
 function findingOf(host: ReachableHost, cause: Cause, findings: readonly Finding[]): Finding | undefined {
-  const zones = new Set(host.lookups.map(({ name }) => name));
-  const own = findings.filter((one) => one.host === host.host);
-  const about = (one: Finding): boolean =>
-    (one.class.startsWith("dnssec-") ? "dnssec" : "other") === (cause === "dnssec" ? "dnssec" : "other");
-  // What is wrong with one zone is told once, under the first name that shows it.
-  const shared = cause === "dnssec" && zones.size > 0 ? findings.filter(({ class: name }) => name.startsWith("dnssec-")) : [];
-  return own.find(about) ?? shared[0];
+  const ofDns = ({ class: name }: Finding): boolean => name.startsWith("dnssec-");
+  if (cause === "dnssec") return findings.find((one) => ofDns(one) && one.host === host.host) ?? findings.find(ofDns);
+  return findings.find((one) => !ofDns(one) && one.host === host.host);
 }

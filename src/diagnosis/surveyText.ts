@@ -1,16 +1,8 @@
-import { ROLLOVER_KINDS, type RolloverKind } from "./rollover.ts";
+import { type FailureWindow, ROLLOVER_KINDS } from "./rollover.ts";
+import type { RolloverSurvey } from "./rolloverSurvey.ts";
 import type { Count, Group, SurveyResult } from "./survey.ts";
 
 /** The tables of a survey as text. */
-
-/** What the history of hosts adds: rollovers by kind, those that senders noticed, and hosts whose next renewal will break them. */
-export type RolloverSurvey = {
-  hosts: number;
-  totals: Readonly<Record<RolloverKind, number>>;
-  /** The last ones with a window in which senders failed: who, what, from when to when (milliseconds since the epoch). */
-  failures: readonly { host: string; kind: RolloverKind; at: number; failedFrom: number; failedTo: number }[];
-  atRisk: readonly { host: string; explanation: string }[];
-};
 
 const MAX_LINES = 20;
 
@@ -93,12 +85,7 @@ function rolloverLines({ hosts, totals, failures, atRisk }: RolloverSurvey): rea
   return [
     `rollovers in the history of ${hosts} hosts`,
     ...ROLLOVER_KINDS.map((kind) => `  ${kind.padEnd(28)} ${share(totals[kind], all)}`),
-    ...failures
-      .slice(0, MAX_LINES)
-      .map(
-        ({ host, kind, failedFrom, failedTo }) =>
-          `  ${host}: ${kind}, senders failed ${minute(failedFrom)} to ${minute(failedTo)}`,
-      ),
+    ...failures.slice(0, MAX_LINES).map(({ host, kind, windows }) => `  ${host}: ${kind}, senders failed ${windowText(windows)}`),
     ...more(failures),
     ...(atRisk.length === 0 ? [] : ["these will break at their next renewal"]),
     ...atRisk.slice(0, MAX_LINES).map(({ host, explanation }) => `  ${host}: ${explanation}`),
@@ -107,6 +94,13 @@ function rolloverLines({ hosts, totals, failures, atRisk }: RolloverSurvey): rea
 }
 
 /** "2027-01-31 12:00", UTC. */
-export function minute(milliseconds: number): string {
+function minute(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ");
+}
+
+/** From the first to the last moment at which some sender failed. */
+export function windowText(windows: readonly FailureWindow[]): string {
+  const from = Math.min(...windows.map((window) => window.from));
+  const to = Math.max(...windows.map((window) => window.to));
+  return `${minute(from)} to ${minute(to)}`;
 }

@@ -30,13 +30,15 @@ export type ExplainNeeds = {
   random: Random;
   /** none (default): each call asks DNS afresh, so that what it shows is what it is now. shared: for a survey of many domains at one time. */
   memory?: "none" | "shared";
+  /** Of a survey: connections that are shared, and what senders do not ask for. */
+  survey?: Pick<ExplainParts, "open" | "unsecuredTlsa">;
 };
 
 /** What calls have in common: answers, and the evidence that they were judged by. */
 type Memory = { log: EvidenceLog; resolver: ExplainParts["resolver"] };
 
 /** The explain function, over the parts that deliveries use. */
-export function createExplain({ config, resolver, mtaSts, clock, random, memory = "none" }: ExplainNeeds): Explain {
+export function createExplain({ config, resolver, mtaSts, clock, random, memory = "none", survey = {} }: ExplainNeeds): Explain {
   const remembering = (moment: Clock): Memory => {
     const log = new EvidenceLog();
     return { log, resolver: resolver.observed({ clock: moment, onEvidence: log.hear }) };
@@ -55,6 +57,7 @@ export function createExplain({ config, resolver, mtaSts, clock, random, memory 
       trustedRoots: mtaSts.trustedRoots,
       clock: moment,
       random,
+      ...survey,
       connecting,
       moment: at === undefined ? "now" : "another",
       ...(historyOf === undefined ? {} : { historyOf }),

@@ -6,21 +6,31 @@ import type { Config } from "../config/schema.ts";
 import { stateDirectoryOf } from "../config/stateDirectory.ts";
 import { type MtaSts, openMtaSts } from "../reporting/openMtaSts.ts";
 import { openResolver } from "../resolver/openResolver.ts";
-import { createExplain, type Explain } from "./explain.ts";
+import type { DnsPace } from "../resolver/pacedTransport.ts";
+import { createExplain, type Explain, type ExplainNeeds } from "./explain.ts";
 import { resolverSettings } from "./resolverSettings.ts";
 
 /** The explain function in a process of its own, beside a running relay or without one: nothing of the relay's state is written. */
-export type ExplainAlone = { explain: Explain; close: () => Promise<void> };
+export type ExplainAlone = {
+  explain: Explain;
+  /** The CAs that MTA-STS trusts. */
+  trustedRoots: MtaSts["trustedRoots"];
+  close: () => Promise<void>;
+};
+
+/** `pace`, `memory` and `survey`: for a survey. */
+type Surroundings = { clock: Clock; random: Random; pace?: DnsPace } & Pick<ExplainNeeds, "memory" | "survey">;
 
 /** MTA-STS policies that the relay has fetched count for deliveries, and so they do here; with the log that SQLite keeps beside the file. */
 const POLICY_FILES = ["mta-sts.db", "mta-sts.db-wal"];
 
 /** Rejects with what is wrong when a file of the configuration cannot be used. */
-export async function openExplain(config: Config, { clock, random }: { clock: Clock; random: Random }): Promise<ExplainAlone> {
+export async function openExplain(config: Config, { clock, random, pace, ...sharing }: Surroundings): Promise<ExplainAlone> {
   const quiet = () => undefined;
   const resolver = await openResolver(resolverSettings(config), {
     clock,
     random,
+    ...(pace === undefined ? {} : { pace }),
     onVerdict: quiet,
     onValidation: quiet,
     onExchange: quiet,
@@ -36,7 +46,8 @@ export async function openExplain(config: Config, { clock, random }: { clock: Cl
     await copyPolicies(stateDirectoryOf(config), directory);
     const settings = { ...config.mtaSts, directory, allowLoopback: config.delivery.allowLoopback };
     const mtaSts = await openMtaSts(settings, { resolver: resolver.resolver, clock, onEvent: quiet });
-    return { explain: createExplain({ config: () => config, resolver, mtaSts, clock, random }), close: () => close(mtaSts) };
+    const explain = createExplain({ config: () => config, resolver, mtaSts, clock, random, ...sharing });
+    return { explain, trustedRoots: mtaSts.trustedRoots, close: () => close(mtaSts) };
   } catch (error) {
     await close();
     throw error;

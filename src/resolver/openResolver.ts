@@ -6,6 +6,7 @@ import { algorithmTable } from "../dnssec/algorithm.ts";
 import type { Nsec3IterationLimits } from "../dnssec/nsec3.ts";
 import { openActiveRefresh, type TrustAnchorEvent } from "./activeRefresh.ts";
 import { createForwarder } from "./forwarder.ts";
+import { type DnsPace, pacedTransport } from "./pacedTransport.ts";
 import { probeUpstream, probeValidation } from "./probe.ts";
 import { createRecursor } from "./recursor.ts";
 import { createResolver, type ResolverOptions, type ValidatingResolver, type Verdict } from "./resolver.ts";
@@ -62,14 +63,14 @@ const TRUST_POINT_FILE = "trust-anchors.json";
 /** Builds the look-ups that `resolver.*` asks for. Rejects with what is wrong when a file of it cannot be used. */
 export async function openResolver(
   settings: ResolverSettings,
-  surroundings: { clock: Clock; random: Random } & ResolverEvents,
+  surroundings: { clock: Clock; random: Random; pace?: DnsPace } & ResolverEvents,
 ): Promise<OpenResolver> {
   const { clock, random, onVerdict, onValidation, onExchange } = surroundings;
   const read = await loadTrustAnchors(settings.trustAnchorFile);
   if (read.kind === "error") throw new Error(`resolver.trustAnchorFile: ${read.reason}`);
   const rootHints = await rootHintsOf(settings.rootHintsFile);
   const sockets = createTransport({ clock, random });
-  const transport = measured(sockets, onExchange);
+  const transport = measured(pacedTransport(sockets, surroundings.pace, clock), onExchange);
   // The probe wants a zone that is signed for certain: the root, or the highest name with an anchor of one's own.
   const zone = read.anchors.has(ROOT) ? ROOT : ([...read.anchors.keys()][0] ?? ROOT);
   const { timeoutSeconds } = settings;
