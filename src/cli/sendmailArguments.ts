@@ -37,9 +37,10 @@ export function parseSendmailArguments(words: readonly string[]): Parsed {
       recipients.push(...rest.splice(0));
     } else if (word.startsWith("--")) {
       const [, name = "", value = rest.shift()] = /^--(server|config)(?:=(.*))?$/.exec(word) ?? [];
-      if (name === "" || value === undefined) return usage(`${word} is unknown, or lacks its value`);
-      if (name === "server") result.server = value;
-      else result.config = value;
+      if ((name !== "server" && name !== "config") || value === undefined) return usage(`${word} is unknown, or lacks its value`);
+      // A program may pass on words of others: they must not lead the message elsewhere than whoever set up the program has said.
+      if (result[name] !== undefined) return usage(`--${name} is given twice`);
+      result[name] = value;
     } else if (!word.startsWith("-") || word === "-") {
       recipients.push(word);
     } else {

@@ -27,12 +27,13 @@ export function prepareMessage(input: Buffer, { fromHeader, dots, author, fullNa
   // mbox's own separator, which mail programs still put in front.
   const lines = text.replace(/^From [^\n]*\n/, "").split("\n");
   const { fields, rest } = split(lines);
-  const kept = fromHeader === "yes" ? fields.filter(({ name }) => !HIDDEN.has(name)) : [...fields];
+  // Whoever names the recipients apart from the header names these too: they are to stay hidden there as well.
+  const kept = fields.filter(({ name }) => !HIDDEN.has(name));
   const recipients = fromHeader === "yes" ? recipientsOf(fields) : [];
   if (typeof recipients === "string") return { kind: "unusable", reason: recipients };
   if (author !== "" && !fields.some(({ name }) => name === "from")) {
-    const display = fullName === undefined ? "" : `${quoted(fullName)} `;
-    kept.push({ name: "from", text: display === "" ? `From: ${author}` : `From: ${display}<${author}>` });
+    const address = octetsOf(author);
+    kept.push({ name: "from", text: fullName === undefined ? `From: ${address}` : `From: ${quoted(fullName)} <${address}>` });
   }
   const header = kept.map((field) => `${field.text.replaceAll("\n", "\r\n")}\r\n`).join("");
   return { kind: "message", content: Buffer.from(`${header}\r\n${rest.join("\r\n")}`, "latin1"), recipients };
@@ -69,13 +70,17 @@ function recipientsOf(fields: readonly Field[]): readonly string[] | string {
   for (const { name, text } of fields.filter((field) => names.has(field.name))) {
     const parsed = parseAddressList(Buffer.from(text.slice(text.indexOf(":") + 1), "latin1").toString());
     if (parsed.kind === "error") return `the header field ${name} has ${parsed.reason}`;
-    found.push(...parsed.addresses);
+    for (const address of parsed.addresses) found.push(address);
   }
   return found;
 }
 
-/** A display name (RFC 5322 §3.2.4), as the octets of the header are kept: one character each. */
+/** A display name (RFC 5322 §3.2.4). */
 function quoted(name: string): string {
-  const tidy = Buffer.from(name.replace(/[\r\n\0]/g, " ")).toString("latin1");
-  return `"${tidy.replace(/["\\]/g, "\\$&")}"`;
+  return `"${octetsOf(name).replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** As the octets of the header are kept, one character each: else the low octet of U+010A would be a line end. Without what ends a line. */
+function octetsOf(text: string): string {
+  return Buffer.from(text.replace(/[\r\n\0]/g, " ")).toString("latin1");
 }

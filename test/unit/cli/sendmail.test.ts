@@ -68,6 +68,8 @@ const ARGUMENTS: readonly { words: string; expected: Partial<SendmailArguments> 
   { words: "-N sometimes", expected: /-N takes/ },
   { words: "-R all", expected: /-R takes/ },
   { words: "--port 25", expected: /--port is unknown/ },
+  { words: "--server 127.0.0.1:25 -t --server=192.0.2.1:25", expected: /--server is given twice/ },
+  { words: "--config a.yaml -t --config b.yaml", expected: /--config is given twice/ },
 ];
 
 for (const { words, expected } of ARGUMENTS) {
@@ -125,10 +127,23 @@ const MESSAGES: readonly { name: string; input: string; wishes?: object; content
     content: "From: f\r\n\r\nFrom here\r\n",
   },
   {
-    name: "without -t Bcc stays",
-    input: "Bcc: a@x.example\nFrom: f\n\n",
+    name: "Bcc is shown to nobody without -t either, and names no recipients then",
+    input: "Bcc: a@x.example,\n b@x.example\nResent-Bcc: c@x.example\nFrom: f\n\n",
     wishes: { fromHeader: "no" },
-    content: "Bcc: a@x.example\r\nFrom: f\r\n\r\n",
+    content: "From: f\r\n\r\n",
+  },
+  {
+    name: "a sender in From is UTF-8, and its characters are no line ends",
+    input: "\nbody\n",
+    wishes: { author: "a\u010d\u010aBcc@app.example" },
+    content: "From: a\u010d\u010aBcc@app.example\r\n\r\nbody\r\n",
+  },
+  {
+    name: "white space and comments around dots and @ mean nothing, words that they keep apart are no one word",
+    input: 'To: a . b @ x.example, joe (x) smith@x.example, <c @ x . example>, <d e@x.example>, "f . g"@x.example\nFrom: f\n\n',
+    content:
+      'To: a . b @ x.example, joe (x) smith@x.example, <c @ x . example>, <d e@x.example>, "f . g"@x.example\r\nFrom: f\r\n\r\n',
+    recipients: ["a.b@x.example", "joe smith@x.example", "c@x.example", "d e@x.example", '"f . g"@x.example'],
   },
   { name: "a dot alone is content with -i", input: "From: f\n\na\n.\nb\n", content: "From: f\r\n\r\na\r\n.\r\nb\r\n" },
   { name: "and the end without", input: "From: f\n\na\n.\nb\n", wishes: { dots: "end" }, content: "From: f\r\n\r\na\r\n" },
@@ -149,6 +164,8 @@ for (const [value, reason] of [
   ["a (b", /comment/],
   ['"a', /quoted/],
   ["a> b", /without an opening/],
+  ["<a@x.example> b@x.example", /other than a comma behind/],
+  ["<a@x.example> <b@x.example>", /other than a comma behind/],
 ] as const) {
   test(`a recipient field that cannot be read: ${value}`, () => {
     const prepared = prepareMessage(Buffer.from(`To: ${value}\n\n`), WISHES);
@@ -195,6 +212,8 @@ test("exit statuses: usage, data, refused, try again, configuration; local names
     [["--server", "nowhere", "a@dest.example"], "\n", 64, /IP:PORT/],
     [[...to, "a@@dest.example"], "\n", 65, /a@@dest/],
     [["-t", ...to], "To: <a\n\n", 65, /not closed/],
+    [["-t", ...to], "To: a b@dest.example\n\n", 65, /needs quoting/],
+    [["-f", "a@b.example\r\nRCPT TO:<c@d.example>", ...to, "a@dest.example"], "\n", 65, /U\+000D/],
     [[...to, "a@dest.example", "b@dest.example"], "\n", 75, /452 4\.5\.3/],
     [["--server", `${HOST}:1`, "a@dest.example"], "\n", 75, /cannot be reached/],
     [["--config", "missing.yaml", "a@dest.example"], "\n", 78, /does not exist/],
