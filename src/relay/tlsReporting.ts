@@ -4,7 +4,7 @@ import { getCACertificates } from "node:tls";
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import { stateDirectoryOf } from "../config/stateDirectory.ts";
-import { type DkimKey, readDkimKey } from "../reporting/dkimSigner.ts";
+import { type DkimKey, readDkimKey } from "../dkim/signingKey.ts";
 import { createReportPost } from "../reporting/reportPost.ts";
 import { type ReportEvent, TlsrptSender } from "../reporting/tlsrptSender.ts";
 import { TlsrptStore } from "../reporting/tlsrptStore.ts";

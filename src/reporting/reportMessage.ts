@@ -1,8 +1,11 @@
+import { RelaxedBodyHash } from "../dkim/canonicalForm.ts";
+import { coveredFields } from "../dkim/coveredFields.ts";
+import { dkimSignature } from "../dkim/signature.ts";
+import type { DkimKey } from "../dkim/signingKey.ts";
 import type { MessageId, NewMessage } from "../spool/message.ts";
 import type { ReportUri } from "../tlsrpt/record.ts";
 import type { DomainAggregate, Reporter } from "../tlsrpt/report.ts";
 import { reportMail, SIGNED_FIELDS } from "../tlsrpt/reportMail.ts";
-import { type DkimKey, dkimSignature } from "./dkimSigner.ts";
 
 export type ReportMessageRequest = {
   reporter: Reporter;
@@ -23,7 +26,13 @@ export type ReportMessageRequest = {
 export function reportMessage(request: ReportMessageRequest): { message: NewMessage; content: Buffer } {
   const { reporter, report, gzip, to, now, id, dkim } = request;
   const mail = reportMail({ reporter, report, gzip, to: to.address, now, id });
-  const signature = dkimSignature(dkim, mail, { signed: SIGNED_FIELDS, now });
+  const hash = new RelaxedBodyHash();
+  hash.update(mail.body);
+  const covered = coveredFields(
+    mail.header,
+    SIGNED_FIELDS.map((name) => ({ name, sealed: "always" })),
+  );
+  const signature = dkimSignature(dkim, { covered, bodyHash: hash.digest(), signedAt: now });
   const content = Buffer.concat([Buffer.from(`${[signature, ...mail.header].join("\r\n")}\r\n\r\n`), mail.body]);
   const message: NewMessage = {
     envelope: {

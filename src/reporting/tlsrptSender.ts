@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { Clock, Random } from "../clock.ts";
+import type { DkimKey } from "../dkim/signingKey.ts";
 import { type DomainName, isName, parseName, prefixed } from "../dns/name.ts";
 import { reasonText } from "../dnssec/securityStatus.ts";
 import type { Resolver } from "../resolver/resolver.ts";
@@ -8,7 +9,6 @@ import type { MessageId } from "../spool/message.ts";
 import type { Store } from "../spool/store.ts";
 import { type ReportUri, readTlsrptRecords, readUri } from "../tlsrpt/record.ts";
 import { dayText, endOfDay, type Reporter, tlsReport, utcDay } from "../tlsrpt/report.ts";
-import type { DkimKey } from "./dkimSigner.ts";
 import { reportMessage } from "./reportMessage.ts";
 import type { ReportPost } from "./reportPost.ts";
 import { type DispatchTask, TlsrptDispatch } from "./tlsrptDispatch.ts";

@@ -11,7 +11,7 @@ export const FUNCTION_CEILING = 60;
 export const ATTEMPT_CEILING = 120;
 
 /** The pure ring, lowest first, as in design.md §1; `policy` combines what stands before it. */
-const PURE_AREAS = ["dns", "dnssec", "x509", "smtp", "dane", "mtasts", "policy", "tlsrpt", "diagnosis"] as const;
+const PURE_AREAS = ["dns", "dnssec", "x509", "smtp", "dkim", "dane", "mtasts", "policy", "tlsrpt", "diagnosis"] as const;
 const BELOW_POLICY = PURE_AREAS.slice(0, PURE_AREAS.indexOf("policy"));
 const EDGE_OF_DELIVERY = [...PURE_AREAS, "resolver/resolver", "spool", "clock", "log"];
 
@@ -26,6 +26,7 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   dnssec: ["dns"],
   x509: ["dns/name"],
   smtp: ["dns/name"],
+  dkim: ["smtp"],
   dane: ["dns", "dnssec/securityStatus", "x509"],
   mtasts: ["dns/name"],
   policy: BELOW_POLICY,

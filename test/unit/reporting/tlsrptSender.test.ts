@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { readDkimKey } from "../../../src/reporting/dkimSigner.ts";
+import { readDkimKey } from "../../../src/dkim/signingKey.ts";
 import type { PostResult } from "../../../src/reporting/reportPost.ts";
 import { type ReportEvent, TlsrptSender, type TlsrptSenderOptions } from "../../../src/reporting/tlsrptSender.ts";
 import { TlsrptStore } from "../../../src/reporting/tlsrptStore.ts";

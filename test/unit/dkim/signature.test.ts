@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { describe, test } from "node:test";
-import { dkimSignature, readDkimKey, relaxedBody, relaxedField } from "../../../src/reporting/dkimSigner.ts";
+import { RelaxedBodyHash } from "../../../src/dkim/canonicalForm.ts";
+import { coveredFields } from "../../../src/dkim/coveredFields.ts";
+import { dkimSignature } from "../../../src/dkim/signature.ts";
+import { dkimRecord, readDkimKey } from "../../../src/dkim/signingKey.ts";
 import { checkDkim } from "../../fake/dkimVerifier.ts";
 
 /** RFC 8463 Appendix A. */
@@ -73,8 +76,12 @@ const BODY = Buffer.from("a  line \t \r\n\r\n.\r\nlast\r\n\r\n\r\n");
 function signedWith(pem: string, selector: string): Buffer {
   const read = readDkimKey(pem, { domain: "football.example.com", selector });
   assert.ok(read.kind === "key");
-  const options = { signed: ["From", "Subject", "Received", "To"], now: 1_528_637_909_999 };
-  const signature = dkimSignature(read.key, { header: HEADER, body: BODY }, options);
+  const sealed = ["From", "Subject", "Received", "To"].map((name) => ({ name, sealed: "always" as const }));
+  const hash = new RelaxedBodyHash();
+  hash.update(BODY);
+  const request = { covered: coveredFields(HEADER, sealed), bodyHash: hash.digest(), signedAt: 1_528_637_909_999 };
+  const signature = dkimSignature(read.key, request);
+  assert.equal(dkimSignature(read.key, request), signature);
   return Buffer.concat([Buffer.from(`${[signature, ...HEADER].join("\r\n")}\r\n\r\n`), BODY]);
 }
 
@@ -85,14 +92,6 @@ describe("DKIM signatures (RFC 6376, RFC 8301, RFC 8463)", () => {
     assert.deepEqual(words(SIGNED_MESSAGE), ["holds holds", "holds holds"]);
     assert.deepEqual(words(SIGNED_MESSAGE.replace("hungry", "angry")), ["broken holds", "broken holds"]);
     assert.deepEqual(words(SIGNED_MESSAGE.replace("dinner", "lunch")), ["holds broken", "holds broken"]);
-  });
-
-  test("canonical forms of RFC 6376 §3.4.5 and of Appendix A's message", () => {
-    assert.equal(relaxedField("A: X"), "a:X");
-    assert.equal(relaxedField("B : Y\t\r\n\tZ  "), "b:Y Z");
-    assert.equal(relaxedBody(Buffer.from(" C \r\nD \t E\r\n\r\n\r\n")).toString(), " C\r\nD E\r\n");
-    assert.equal(relaxedBody(Buffer.from("\r\n\r\n")).toString(), "");
-    assert.equal(relaxedBody(Buffer.from("no line end")).toString(), "no line end\r\n");
   });
 
   for (const [pem, selector, algorithm] of [
@@ -131,6 +130,33 @@ describe("DKIM signatures (RFC 6376, RFC 8301, RFC 8463)", () => {
       header.split("\r\n").every((line) => line.length <= 78),
       header,
     );
+  });
+
+  test("records to publish: RFC 8463 Appendix A.2 has those of the two keys", () => {
+    const record = (pem: string, selector: string) => {
+      const read = readDkimKey(pem, { domain: "football.example.com", selector });
+      assert.ok(read.kind === "key");
+      return dkimRecord(read.key);
+    };
+    assert.equal(
+      record(ED25519_PEM, "brisbane"),
+      'brisbane._domainkey.football.example.com. IN TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="',
+    );
+    assert.equal(
+      record(RSA_PEM, "test"),
+      'test._domainkey.football.example.com. IN TXT "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6' +
+        "Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w" +
+        '3QIDAQAB"',
+    );
+    const long = generateKeyPairSync("rsa", { modulusLength: 2048 })
+      .privateKey.export({ type: "pkcs8", format: "pem" })
+      .toString();
+    const strings = [...record(long, "s").matchAll(/"([^"]*)"/g)].map(([, text]) => text ?? "");
+    assert.deepEqual(
+      strings.map(({ length }) => length <= 255),
+      [true, true],
+    );
+    assert.match(strings.join(""), /^v=DKIM1; k=rsa; p=[A-Za-z0-9+/]+={0,2}$/);
   });
 
   const bad: readonly { name: string; pem: string; reason: RegExp }[] = [
