@@ -107,6 +107,14 @@ export class Supervisor {
     );
   }
 
+  /** Those of the moment, to ask one of them. */
+  get workers(): readonly { shard: string; ask: WorkerProcess["ask"] }[] {
+    return [...this.#slots].map(({ shard, worker }) => ({
+      shard: shard.name,
+      ask: (what, request, milliseconds) => worker.ask(what, request, milliseconds),
+    }));
+  }
+
   #begin(shard: Shard, role: Role): Slot {
     return { shard, role, worker: this.#fork(shard, role), wait: this.#restartTimes.initialMilliseconds };
   }
@@ -154,5 +162,14 @@ export class Supervisor {
 }
 
 export function endText(end: WorkerEnd): string {
-  return end.kind === "exited" ? `exit status ${end.code}` : `killed by ${end.signal}`;
+  switch (end.kind) {
+    case "exited":
+      return `exit status ${end.code}`;
+    case "killed":
+      return `killed by ${end.signal}`;
+    case "not-begun":
+      return `the system made no process: ${end.reason}`;
+    default:
+      return end satisfies never;
+  }
 }

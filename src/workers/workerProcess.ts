@@ -7,7 +7,11 @@ import type { Answer, FromWorker, Subject, ToWorker } from "./workerMessage.ts";
  * One worker process as its supervisor sees it. Listening sockets are shared by node:cluster: the supervisor holds them, and whichever worker is
  * free accepts. To have the supervisor hand connections on in turn takes 0.4 ms of CPU more for each.
  */
-export type WorkerEnd = { kind: "exited"; code: number } | { kind: "killed"; signal: string };
+export type WorkerEnd =
+  | { kind: "exited"; code: number }
+  | { kind: "killed"; signal: string }
+  /** The system made no process: too many of them, out of memory or of descriptors. */
+  | { kind: "not-begun"; reason: string };
 
 export type WorkerOptions = {
   /** Of the command line of this program. */
@@ -34,10 +38,13 @@ export class WorkerProcess {
     passOn(stdout, out);
     passOn(stderr, err);
     this.#worker.on("message", (message: FromWorker) => this.#heard(message));
-    this.#worker.on("error", () => {
-      // A message that could not be sent: the process is ending, and its exit says so.
+    this.#worker.on("error", (error) => {
+      // Without a process there will be no exit. Else it is a message that could not be sent: the process is ending, and its exit says so.
+      if (this.#worker.process.pid === undefined) this.#over({ kind: "not-begun", reason: error.message });
     });
-    this.#worker.on("exit", (code: number, signal: string | null) => this.#exited(code, signal));
+    this.#worker.on("exit", (code: number, signal: string | null) =>
+      this.#over(signal === null ? { kind: "exited", code } : { kind: "killed", signal }),
+    );
   }
 
   /** Resolves when it works, or has ended before it did. */
@@ -54,18 +61,18 @@ export class WorkerProcess {
   }
 
   /** Never rejects; a worker that has ended, or does not answer in time, has failed to. */
-  ask(what: Subject): Promise<Answer> {
+  ask(what: Subject, request?: unknown, milliseconds = ANSWER_MILLISECONDS): Promise<Answer> {
     this.#number += 1;
     const number = this.#number;
     return new Promise((resolve) => {
-      const late = setTimeout(() => settle({ what: "failed", reason: "it does not answer" }), ANSWER_MILLISECONDS);
+      const late = setTimeout(() => settle({ what: "failed", reason: "it does not answer" }), milliseconds);
       const settle = (answer: Answer): void => {
         clearTimeout(late);
         this.#asked.delete(number);
         resolve(answer);
       };
       this.#asked.set(number, settle);
-      if (this.#worker.isConnected()) this.tell({ kind: "ask", number, what });
+      if (this.#worker.isConnected()) this.tell({ kind: "ask", number, what, request });
       else settle({ what: "failed", reason: "it has ended" });
     });
   }
@@ -83,9 +90,9 @@ export class WorkerProcess {
     }
   }
 
-  #exited(code: number, signal: string | null): void {
+  #over(end: WorkerEnd): void {
     this.#ready.resolve("ended");
-    this.#ended.resolve(signal === null ? { kind: "exited", code } : { kind: "killed", signal });
+    this.#ended.resolve(end);
     for (const settle of [...this.#asked.values()]) settle({ what: "failed", reason: "it has ended" });
   }
 }
