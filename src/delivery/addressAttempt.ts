@@ -3,6 +3,7 @@ import type { RecipientResult } from "./connection.ts";
 import type { Attempt } from "./context.ts";
 import { type HostConnection, type HostSession, openHostSession } from "./hostSession.ts";
 import { reportSession } from "./sessionReport.ts";
+import { signedMail } from "./signedMail.ts";
 import { envelopeFor, transactionOf, verdictOf } from "./transaction.ts";
 
 type OpenSession = Extract<HostSession, { kind: "open" }>;
@@ -33,8 +34,8 @@ async function transact(opened: OpenSession, connection: HostConnection, the: At
   const { work, ledger, context } = the;
   try {
     reportSession(opened, connection, the);
-    const content = () => context.content(work);
-    const envelope = await envelopeFor(work.envelope, opened.session.extensions, content);
+    const { envelope: whole, content } = await signedMail(work, context);
+    const envelope = await envelopeFor(whole, opened.session.extensions, content);
     let recipients = ledger.open();
     for (let round = 0; recipients.length > 0; round += 1) {
       const results = await opened.session.transact(transactionOf(envelope, recipients, content));

@@ -24,6 +24,8 @@ export type DeliveryContext = {
   localAddressFor: (remote: string) => string | undefined;
   session: SessionContext;
   content: (work: Work) => AsyncIterable<Buffer>;
+  /** Header fields to be sent in front of the content, with their line ends: DKIM signatures. */
+  signatures?: (work: Work) => Promise<Buffer>;
   /** One host was tried, or refused by policy: counted in dane_outcomes_total. `usage` of the record that matched, or was to match. */
   onHost: (trace: Trace) => void;
   /** How one session, or what kept us from it, counts in the reports to the host's operator (RFC 8460). */

@@ -17,6 +17,7 @@ import type { RateSetting } from "./destinationRates.ts";
 import { checkDomain, type DomainCheck } from "./domainCheck.ts";
 import { heldContent } from "./heldContent.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
+import type { MessageSigner } from "./messageSigner.ts";
 import { type ComposedNotice, composeNotices, unsaid } from "./notices.ts";
 import { RestingHosts } from "./restingHosts.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -63,6 +64,8 @@ export type DeliveryOptions = {
   clock: Clock;
   random: Random;
   newId: () => MessageId;
+  /** Signs what goes out. */
+  signer?: Pick<MessageSigner, "fieldsFor">;
   onEvent: (event: DeliveryModuleEvent) => void;
 };
 
@@ -221,7 +224,7 @@ export class DeliveryEngine {
   }
 
   #contextOf(settings: DeliverySettings): DeliveryContext {
-    const { onEvent } = this.#options;
+    const { onEvent, signer } = this.#options;
     const { verification, ...deciding } = decidingContext(settings, this.#options);
     return {
       ...deciding,
@@ -236,6 +239,9 @@ export class DeliveryEngine {
         },
       },
       content: (work) => heldContent(work, this.#contentOf(work), this.#options.store),
+      ...(signer === undefined
+        ? {}
+        : { signatures: (work: Work) => signer.fieldsFor(work.envelope, () => this.#contentOf(work)) }),
       onHost: (trace) => onEvent({ kind: "host", trace }),
       onSession: (result) => onEvent({ kind: "session", result }),
       onTrouble: (error) => onEvent({ kind: "trouble", error }),
