@@ -92,7 +92,8 @@ export class DelegationCache {
 
   /**
    * The answer to a DS question as far as the referral to `zone` held it: the DS records, or the denial. Saves one query for each zone cut.
-   * It is evidence like any other: unvalidated.
+   * It is evidence like any other: unvalidated. Where it does not hold, the server that referred may still answer the question itself:
+   * `from` names the referral, not the server.
    */
   dsAnswer(zone: DomainName, question: Message["questions"]): { message: Message; from: string } | undefined {
     const known = this.#learned.get(zone)?.value;
@@ -100,7 +101,7 @@ export class DelegationCache {
     const age = Math.ceil((this.#monotonic() - known.at) / 1000);
     const records = known.referral.cutProof.map((record) => ({ ...record, ttl: Math.max(0, record.ttl - age) }));
     const isDs = records.some((record) => record.type === RR_TYPE.DS);
-    return { message: parentMessage(question, isDs ? records : [], isDs ? [] : records), from: known.from };
+    return { message: parentMessage(question, isDs ? records : [], isDs ? [] : records), from: `referral by ${known.from}` };
   }
 }
 

@@ -18,8 +18,8 @@ export function coveredType(record: ResourceRecord): number {
 
 /**
  * The message with only: in the answer section, the records asked for, or the first hop of an alias (CNAME at the name, DNAME above it);
- * in the authority section, the SOA record and the NSEC and NSEC3 records of the zone; each with its signatures. Nothing of the additional
- * section. After a first hop, what the message says about the target is left out too, and RCODE NXDOMAIN with it, because that is about the
+ * in the authority section, the SOA record and the NSEC and NSEC3 records of the zone; each with its signatures; and signatures without the
+ * records that they cover, which tell that somebody took records away. Nothing of the additional section. After a first hop, what the message says about the target is left out too, and RCODE NXDOMAIN with it, because that is about the
  * target (RFC 6604 §2.1): the target is a question of its own.
  */
 export function scrubbed(message: Message, question: Question, zone: DomainName): Message {
@@ -27,7 +27,9 @@ export function scrubbed(message: Message, question: Question, zone: DomainName)
   // Signatures without the records they cover answer nothing.
   const answer = kept.some((record) => record.type !== RR_TYPE.RRSIG || record.type === question.type) ? kept : [];
   const isAlias = answer.length > 0 && !answer.some((record) => isAskedType(record, question));
-  const authority = message.authority.filter((record) => provesAbout(record, question, zone, isAlias));
+  const authority = message.authority.filter(
+    (record) => provesAbout(record, question, zone, isAlias) || (!isAlias && isOrphan(record, message.authority, zone)),
+  );
   const rcode = isAlias && message.rcode === RCODE_NXDOMAIN ? 0 : message.rcode;
   return { ...message, rcode, answer, authority, additional: [] };
 }
@@ -50,6 +52,12 @@ function provesAbout(record: ResourceRecord, question: Question, zone: DomainNam
   const type = coveredType(record);
   if (DENIAL_TYPES.includes(type)) return true;
   return type === RR_TYPE.SOA && !isAlias && isSoaFor(record.name, question);
+}
+
+function isOrphan(record: ResourceRecord, among: readonly ResourceRecord[], zone: DomainName): boolean {
+  if (record.type !== RR_TYPE.RRSIG || record.class !== CLASS_IN || !isWithin(record.name, zone)) return false;
+  const covered = coveredType(record);
+  return !among.some((other) => other.type === covered && other.name === record.name);
 }
 
 /** A DS record belongs to the parent, so the child's SOA record says nothing of it (RFC 4035 §3.1.4.1). */

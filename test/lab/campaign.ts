@@ -2,19 +2,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Message, RR_TYPE } from "../../src/dns/message.ts";
-import { type DomainName, displayName, isWithin, labelCount } from "../../src/dns/name.ts";
+import { displayName, isWithin, labelCount, name } from "../../src/dns/name.ts";
 import { typeName } from "../../src/dns/rdataText.ts";
 import type { TrustAnchors } from "../../src/dnssec/evidence.ts";
 import { createTransport } from "../../src/resolver/socketTransport.ts";
 import type { Transport } from "../../src/resolver/transport.ts";
 import { loadTrustAnchors } from "../../src/resolver/trustAnchorStore.ts";
 import { type AddressBlock, claimBlock } from "./addresses.ts";
-import { ancestorsOf, buildWorld, type Question, type World } from "./differentialWorld.ts";
+import { ancestorsOf, buildWorld, levelOf, type Question, type Servers, type World } from "./differentialWorld.ts";
 import { Draw } from "./draw.ts";
 import { FORGERIES } from "./forgeries.ts";
 import { delvOpinion, type Opinion, ourOpinion, sameOpinion, startUnboundJudge, type UnboundJudge, type Way } from "./judges.ts";
 import type { Surroundings } from "./messageParts.ts";
-import { type MutantServer, questionKey, startMutantServer } from "./mutantServer.ts";
+import { type Level, type MutantServer, startMutantServer } from "./mutantServer.ts";
 import { DATA, type Mutation, SIGNATURES, STRUCTURE } from "./mutations.ts";
 import { startNsd } from "./nsd.ts";
 import { startUnbound } from "./unbound.ts";
@@ -30,13 +30,17 @@ export type Mutant = {
   question: Question;
   /** What was spoiled: the answer to this question; often another than `question`, on the way to it. */
   spoiled: Question;
+  /** And whose: of the servers of zones of that many labels. */
+  level: number;
+  /** The level that answers `question` with authority. */
+  ownLevel: number;
   labels: readonly string[];
   message: Message;
 };
 
 export type Result = { mutant: Mutant; ours: Opinion; unbound: Opinion };
-/** `truth`: what the unspoiled answer is. */
-export type Disagreement = Result & { delv: Opinion; truth: Opinion };
+/** `truth`: what the unspoiled answer is. delv asks one server only, and has no opinion where there are more. */
+export type Disagreement = Result & { delv?: Opinion; truth: Opinion };
 
 export type CampaignOptions = {
   rows: readonly ZoneSigning[];
@@ -44,30 +48,37 @@ export type CampaignOptions = {
   /** Numbers of the mutants. */
   numbers: readonly number[];
   onResult?: (result: Result) => void;
+  onDisagreement?: (disagreement: Disagreement) => void;
 };
 
 const LANES = 2;
-const PLACES = { nsd: 2, plain: 3, firstServer: 40, firstJudge: 60 } as const;
-const WAYS: readonly Way[] = ["forward", "recursive"];
+const PLACES = { firstNsd: 2, plain: 10, firstServer: 40, firstJudge: 60 } as const;
+const LEVELS = [0, 1, 2, 3];
 /** The share of mutants that are authoritative answers, for validators that resolve by themselves. */
 const RECURSIVE = 0.25;
 /** The share of mutants whose spoiled answer is the one that was asked for. */
 const OWN_ANSWER = 0.65;
 const TRIES = 50;
 
-/** One of each way: between a server that resolves for others, and a validator; between the server of all zones, and a validator that resolves. */
+/** One of each way: between a server that resolves for others, and a validator; between the servers of all zones, and a validator that resolves. */
 type Lane = Record<Way, { server: MutantServer; judge: UnboundJudge }>;
-type Truth = (name: DomainName, type: number) => Promise<Message>;
-type Bench = { world: World; truth: Record<Way, Truth>; lanes: readonly Lane[]; anchors: TrustAnchors; transport: Transport };
+type Truth = Level["truth"];
+/** `truth`: by level. */
+type Bench = {
+  world: World;
+  truth: Record<Way, readonly [Truth, ...Truth[]]>;
+  lanes: readonly Lane[];
+  anchors: TrustAnchors;
+  transport: Transport;
+};
 
-/** Runs mutants and returns those on which the judges did not agree. */
-export async function runCampaign(options: CampaignOptions): Promise<{ disagreements: Disagreement[]; incomparable: number }> {
+/** Runs mutants, and tells on which of them the judges did not agree. */
+export async function runCampaign(options: CampaignOptions): Promise<{ incomparable: number }> {
   const directory = await mkdtemp(join(tmpdir(), "dane-relay-differential-"));
   const block = await claimBlock();
   const stops: (() => Promise<void> | void)[] = [() => rm(directory, { recursive: true, force: true }), () => block.release()];
   try {
     const bench = await setUp(directory, block, options.rows, stops);
-    const disagreements: Disagreement[] = [];
     let incomparable = 0;
     const numbers = [...options.numbers];
     const work = async (lane: Lane): Promise<void> => {
@@ -78,11 +89,11 @@ export async function runCampaign(options: CampaignOptions): Promise<{ disagreem
         if (sameOpinion(result.ours, result.unbound)) continue;
         const disagreement = await examined(result, lane, bench);
         if (disagreement === undefined) incomparable += 1;
-        else disagreements.push(disagreement);
+        else options.onDisagreement?.(disagreement);
       }
     };
     await Promise.all(bench.lanes.map(work));
-    return { disagreements, incomparable };
+    return { incomparable };
   } finally {
     for (const stop of stops.toReversed()) await stop();
   }
@@ -94,31 +105,39 @@ async function setUp(
   rows: readonly ZoneSigning[],
   stops: (() => Promise<void> | void)[],
 ): Promise<Bench> {
-  const world = await buildWorld(directory, block.address(PLACES.nsd), rows);
-  // Name servers beside an answer would lead Unbound past the server with the mutants.
-  const authoritative = { address: block.address(PLACES.nsd), zones: world.zones, minimalResponses: true };
-  const nsd = await startNsd({ name: "nsd", directory, ...authoritative });
-  stops.push(() => nsd.stop());
+  const [root, top, zone, child] = LEVELS.map((level) => block.address(PLACES.firstNsd + level));
+  if (root === undefined || top === undefined || zone === undefined || child === undefined) throw new Error("too few levels");
+  const servers: Servers = [root, top, zone, child];
+  const world = await buildWorld(directory, servers, rows);
+  for (const [level, address] of servers.entries()) {
+    const zones = world.zones.filter(({ origin }) => labelCount(name(origin)) === level);
+    // Name servers beside an answer would lead Unbound past the server with the mutants.
+    const nsd = await startNsd({ name: `nsd${level}`, directory, address, zones, minimalResponses: true });
+    stops.push(() => nsd.stop());
+  }
   const address = block.address(PLACES.plain);
   const { rootHintsFile, trustAnchorFile } = world;
   const plain = await startUnbound({ name: "plain", directory, address, rootHintsFile, validation: { kind: "none" } });
   stops.push(() => plain.stop());
   const transport = createTransport();
   stops.push(() => transport.close());
-  const truth = {
-    forward: remembered(address, transport, true),
-    recursive: remembered(authoritative.address, transport, false),
+  const truth: Bench["truth"] = {
+    forward: [remembered(address, transport, true)],
+    recursive: [remembered(root, transport, false), ...[top, zone, child].map((one) => remembered(one, transport, false))],
   };
   const pair = async (way: Way, place: number): Promise<Lane[Way]> => {
-    const server = await startMutantServer(block.address(PLACES.firstServer + place), truth[way]);
+    const [first, ...below] = truth[way];
+    const at = (level: number) => block.address(PLACES.firstServer + place + level);
+    const levels = below.map((one, i) => ({ address: at(i + 1), truth: one }));
+    const glue = new Map(servers.map((past, level) => [past, at(level)]));
+    const server = await startMutantServer([{ address: at(0), truth: first }, ...levels], glue);
     stops.push(() => server.stop());
-    const judgeAddress = block.address(PLACES.firstJudge + place);
     const options = {
       directory: join(directory, `judge${place}`),
-      address: judgeAddress,
+      address: block.address(PLACES.firstJudge + place),
       way,
-      server: server.address,
-      past: authoritative.address,
+      server: at(0),
+      past: servers,
     };
     const judge = await startUnboundJudge({ ...options, trustAnchorFile, transport });
     stops.push(() => judge.daemon.stop());
@@ -126,7 +145,7 @@ async function setUp(
   };
   const lanes: Lane[] = [];
   for (let i = 0; i < LANES; i += 1) {
-    const place = i * WAYS.length;
+    const place = i * (1 + LEVELS.length);
     lanes.push({ forward: await pair("forward", place), recursive: await pair("recursive", place + 1) });
   }
   const read = await loadTrustAnchors(trustAnchorFile);
@@ -147,7 +166,7 @@ function remembered(address: string, transport: Transport, recursionDesired: boo
     return result.message;
   };
   return (name, type) => {
-    const key = questionKey(name, type);
+    const key = `${name} ${type}`;
     const message = known.get(key) ?? ask(name, type);
     known.set(key, message);
     return message;
@@ -160,15 +179,20 @@ const HASH_PRIME = 0x9e3779b1;
 async function mutantOf(number: number, seed: number, { world, truth: truths }: Bench): Promise<Mutant> {
   const draw = new Draw(Math.imul(seed, HASH_PRIME) + Math.imul(number + 1, 0x85ebca6b));
   const way = draw.chance(RECURSIVE) ? "recursive" : "forward";
-  const truth = truths[way];
   const question = draw.pick(world.questions);
   if (question === undefined) throw new Error("no questions");
-  const spoiled = draw.chance(OWN_ANSWER) ? question : (draw.pick(onTheWay(question, world)) ?? question);
-  const others = await Promise.all(neighbours(question, world).map((one) => truth(one.name, one.type)));
+  const own = placed(way, question, world);
+  const { level, question: spoiled } = draw.chance(OWN_ANSWER) ? own : (draw.pick(onTheWay(way, question, world)) ?? own);
+  const ask = ({ level: at, question: { name: owner, type } }: Place): Promise<Message> => {
+    const truth = truths[way][at];
+    if (truth === undefined) throw new Error(`there is no level ${at}`);
+    return truth(owner, type);
+  };
+  const others = await Promise.all(neighbours(question, world).map((one) => ask(placed(way, one, world))));
   const around: Surroundings = { question: spoiled, others, keys: world.keys, now: Math.floor(Date.now() / 1000), draw };
   const wanted = draw.chance(0.75) ? 1 : draw.chance(0.8) ? 2 : 3;
   const labels: string[] = [];
-  let message = await truth(spoiled.name, spoiled.type);
+  let message = await ask({ level, question: spoiled });
   for (let i = 0; i < TRIES && labels.length < wanted; i += 1) {
     const mutation = draw.pick(draw.pick(CATEGORIES) ?? []);
     const changed = mutation?.apply(message, around);
@@ -176,53 +200,67 @@ async function mutantOf(number: number, seed: number, { world, truth: truths }: 
     labels.push("label" in changed ? changed.label : mutation.label);
     message = "label" in changed ? changed.message : changed;
   }
-  return { number, way, question, spoiled, labels, message };
+  return { number, way, question, spoiled, level, ownLevel: own.level, labels, message };
 }
 
-/** What a validator may ask for on the way to `question`: DS below the top-level domain, DNSKEY of the zones. */
-function onTheWay({ name }: Question, { keys }: World): Question[] {
-  const below = ancestorsOf(name).filter((one) => labelCount(one) > 1);
-  const zones = [...keys.keys()].filter((zone) => isWithin(name, zone) && labelCount(zone) > 0);
-  return [...below.map((one) => ({ name: one, type: RR_TYPE.DS })), ...zones.map((one) => ({ name: one, type: RR_TYPE.DNSKEY }))];
+/** A question, and which of the servers is asked it. */
+type Place = { level: number; question: Question };
+
+function placed(way: Way, question: Question, world: World): Place {
+  return { level: way === "forward" ? 0 : levelOf(question, world), question };
+}
+
+/**
+ * What a validator may ask for on the way to `question`: DS below the top-level domain, DNSKEY of the zones; and the question itself of the
+ * servers of the zones above, which refer to the zone below, with its DS records or the denial that it has any.
+ */
+function onTheWay(way: Way, question: Question, world: World): Place[] {
+  const { name: owner } = question;
+  const below = ancestorsOf(owner).filter((one) => labelCount(one) > 1);
+  const zones = [...world.keys.keys()].filter((zone) => isWithin(owner, zone) && labelCount(zone) > 0);
+  const asked = [
+    ...below.map((one) => ({ name: one, type: RR_TYPE.DS })),
+    ...zones.map((one) => ({ name: one, type: RR_TYPE.DNSKEY })),
+  ];
+  const own = placed(way, question, world);
+  const referrals = Array.from({ length: own.level }, (_, level) => ({ level, question })).filter(({ level }) => level > 0);
+  return [...asked.map((one) => placed(way, one, world)), ...referrals];
 }
 
 /** Questions about the zone of `question`, and about some of its parent. */
-function neighbours({ name }: Question, { questions, keys }: World): Question[] {
-  const zone = ancestorsOf(name).find((one) => labelCount(one) === 2);
-  if (zone === undefined) throw new Error(`${name} is not below a top-level domain`);
+function neighbours({ name: owner }: Question, { questions, keys }: World): Question[] {
+  const zone = ancestorsOf(owner).find((one) => labelCount(one) === 2);
+  if (zone === undefined) throw new Error(`${owner} is not below a top-level domain`);
   const mine = questions.filter((one) => isWithin(one.name, zone));
   const zones = [...keys.keys()].filter((one) => isWithin(one, zone));
   return [...mine, ...zones.flatMap((one) => [RR_TYPE.DS, RR_TYPE.DNSKEY].map((type) => ({ name: one, type })))];
 }
 
 async function judged(mutant: Mutant, lane: Lane, { anchors, transport }: Bench): Promise<Result> {
-  const { way, question, spoiled, message } = mutant;
+  const { way, question, spoiled, level, message } = mutant;
   const { server, judge } = lane[way];
   await judge.forget();
-  server.serve(new Map([[questionKey(spoiled.name, spoiled.type), message]]));
+  server.serve({ level, question: spoiled, message });
   const [unbound, ours] = await Promise.all([
     judge.opinion(question),
-    ourOpinion({ way, address: server.address }, question, anchors, transport),
+    ourOpinion({ way, address: server.addresses[0] }, question, anchors, transport),
   ]);
   return { mutant, ours, unbound };
 }
 
-/** That no server told Unbound of a DS record: resolving by itself it does not find the right one where one server has all zones. */
-const NO_DS_SERVER = /SERVFAIL no DS for DS/;
-
-/** Undefined where Unbound could not look up what it needed, or cannot even look up the truth. */
+/** Undefined where Unbound cannot even look up the truth. */
 async function examined(result: Result, lane: Lane, { anchors, transport, world }: Bench): Promise<Disagreement | undefined> {
   const { way, question } = result.mutant;
   const { server, judge } = lane[way];
-  if (way === "recursive" && result.unbound.status === "refused" && NO_DS_SERVER.test(result.unbound.why)) return undefined;
-  const delv = await delvOpinion(server.address, question, world);
-  server.serve(new Map());
-  const truth = await ourOpinion({ way, address: server.address }, question, anchors, transport);
+  const address = server.addresses[0];
+  const delv = way === "forward" ? { delv: await delvOpinion(address, question, world) } : {};
+  server.serve(undefined);
+  const truth = await ourOpinion({ way, address }, question, anchors, transport);
   if (way === "recursive" && truth.status !== "refused") {
     await judge.forget();
     if ((await judge.opinion(question)).status === "refused") return undefined;
   }
-  return { ...result, delv, truth };
+  return { ...result, ...delv, truth };
 }
 
 export function questionText({ name, type }: Question): string {

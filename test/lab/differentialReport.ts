@@ -17,13 +17,14 @@ export class DifferentialReport {
     for (const label of mutant.labels) count(this.labels, label);
   }
 
-  disagreements(all: readonly Disagreement[]): void {
-    for (const one of all) {
-      const explanation = explanationOf(one);
-      if (explanation === undefined) this.unexplained.push(disagreementText(one));
-      else count(this.explained, `${explanation.kind}: ${explanation.title}. ${explanation.why}`);
-      if (isDowngrade(one)) this.downgrades.push(disagreementText(one));
-    }
+  /** Returns what must be looked at. */
+  disagreement(one: Disagreement): string | undefined {
+    const explanation = explanationOf(one);
+    const text = disagreementText(one);
+    if (explanation === undefined) this.unexplained.push(text);
+    else count(this.explained, `${explanation.kind}: ${explanation.title}. ${explanation.why}`);
+    if (isDowngrade(one)) this.downgrades.push(text);
+    return explanation === undefined || isDowngrade(one) ? text : undefined;
   }
 
   text(): string {
@@ -50,8 +51,9 @@ function table(title: string, counts: ReadonlyMap<string, number>): string[] {
 }
 
 function disagreementText({ mutant, ours, unbound, delv, truth }: Disagreement): string {
-  const at = `${mutant.way}: ${questionText(mutant.question)}, spoiled at ${questionText(mutant.spoiled)} (${mutant.labels.join(", ")})`;
+  const at = `${mutant.way}: ${questionText(mutant.question)}, spoiled at ${questionText(mutant.spoiled)} of level ${mutant.level} (${mutant.labels.join(", ")})`;
   const opinions = Object.entries({ ours, unbound, delv, truth }).map(([who, opinion]) => {
+    if (opinion === undefined) return `${who} was not asked`;
     const why = opinion.status === "refused" ? ` (${opinion.why.trim()})` : "";
     return `${who} ${opinionText(opinion)}${why}`;
   });

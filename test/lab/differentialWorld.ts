@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { RR_TYPE } from "../../src/dns/message.ts";
 import { type DomainName, isWithin, labelCount, name, suffixOf } from "../../src/dns/name.ts";
 import { typeNumber } from "../fake/dnsWire.ts";
 import type { SigningKey } from "../fake/signer.ts";
@@ -9,6 +10,8 @@ import { type KeyedZone, type SignerName, signKeyed, type ZoneSigning } from "./
 /** The zones of the differential test: one and the same content, signed by every signer, with every algorithm and kind of denial. */
 
 export type Question = { name: DomainName; type: number };
+/** Of the root, of "lab.", of the zones under test, and of those below them. */
+export type Servers = readonly [string, string, string, string];
 export type World = {
   zones: readonly { origin: string; file: string }[];
   trustAnchorFile: string;
@@ -146,8 +149,9 @@ function questionsIn(origin: string): Question[] {
   });
 }
 
-/** Signs and writes all zones below `directory`; they are all served at `server`. */
-export async function buildWorld(directory: string, server: string, rows: readonly ZoneSigning[]): Promise<World> {
+/** Signs and writes all zones below `directory`; those whose apex has n labels are served at `servers[n]`. */
+export async function buildWorld(directory: string, servers: Servers, rows: readonly ZoneSigning[]): Promise<World> {
+  const [rootServer, topServer, server, childServer] = servers;
   await mkdir(join(directory, "zones"), { recursive: true });
   const zones: { origin: string; file: string }[] = [];
   const keyed: KeyedZone[] = [];
@@ -167,19 +171,19 @@ export async function buildWorld(directory: string, server: string, rows: readon
   const publish = async (row: ZoneSigning, other: ZoneSigning): Promise<void> => {
     const origin = originOf(row);
     const [insecure, hidden, child] = [`insecure.${origin}`, `hidden.${origin}`, `child.${origin}`];
-    await write(insecure, unsignedZone(insecure, server, origin));
-    await write(hidden, unsignedZone(hidden, server, origin));
+    await write(insecure, unsignedZone(insecure, childServer, origin));
+    await write(hidden, unsignedZone(hidden, childServer, origin));
     const childLines = [
-      ...head(child, server),
+      ...head(child, childServer),
       ...[`${child} MX 10 mx.${child}`, `mx.${child} A 192.0.2.20`, `_25._tcp.mx.${child} TLSA 3 1 1 ${DIGEST}`].map((line) =>
         line.replace(" ", ` ${TTL} IN `),
       ),
     ];
     const childZone = await sign(child, childLines, { ...CHILD, denial: row.denial });
     const cuts = [
-      ...delegation(insecure, server, []),
-      ...delegation(hidden, server, []),
-      ...delegation(child, server, childZone.ds),
+      ...delegation(insecure, childServer, []),
+      ...delegation(hidden, childServer, []),
+      ...delegation(child, childServer, childZone.ds),
     ];
     const zone = await sign(origin, [...head(origin, server), ...content(origin, originOf(other)), ...cuts], row);
     delegations.push(...delegation(origin, server, zone.ds));
@@ -189,11 +193,11 @@ export async function buildWorld(directory: string, server: string, rows: readon
     for (let one = queue.shift(); one !== undefined; one = queue.shift()) await publish(one.row, one.other);
   };
   await Promise.all(Array.from({ length: PARALLEL }, worker));
-  const top = await sign("lab.", [...head("lab.", server), ...delegations], { ...TOP, denial: "nsec" });
-  const root = await sign(".", [...head(".", server), ...delegation("lab.", server, top.ds)], TOP);
+  const top = await sign("lab.", [...head("lab.", topServer), ...delegations], { ...TOP, denial: "nsec" });
+  const root = await sign(".", [...head(".", rootServer), ...delegation("lab.", topServer, top.ds)], TOP);
   return {
     zones,
-    ...(await writeAnchors(directory, server, root)),
+    ...(await writeAnchors(directory, rootServer, root)),
     keys: new Map(keyed.map((zone) => [zone.origin, zone.keys])),
     questions: rows.flatMap((row) => questionsIn(originOf(row))),
   };
@@ -228,6 +232,15 @@ export function zoneAbove(keys: World["keys"], owner: DomainName): DomainName {
   const [deepest] = zones.sort((a, b) => b.length - a.length);
   if (deepest === undefined) throw new Error(`no zone above ${owner}`);
   return deepest;
+}
+
+/** The level of the zone that answers for `name` with authority: the number of labels of its apex. DS stands above the cut. */
+export function levelOf({ name: owner, type }: Question, { zones }: World): number {
+  const labels = zones
+    .map(({ origin }) => name(origin))
+    .filter((origin) => isWithin(owner, origin) && !(type === RR_TYPE.DS && origin === owner))
+    .map(labelCount);
+  return Math.max(0, ...labels);
 }
 
 /** `owner` and all names above it, without the root. */

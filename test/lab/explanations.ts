@@ -3,7 +3,6 @@ import type { ReasonCode } from "../../src/dnssec/securityStatus.ts";
 import type { Disagreement } from "./campaign.ts";
 import { sameOpinion } from "./judges.ts";
 import { covers } from "./messageParts.ts";
-import { questionKey } from "./mutantServer.ts";
 
 /**
  * Why our verdict may differ from Unbound's: every disagreement belongs to one of these, or is a bug of ours. They go by what is in the
@@ -39,7 +38,7 @@ function saysWhy(one: Disagreement, words: RegExp): boolean {
 }
 
 function isSpoiledItself({ mutant: { question, spoiled } }: Disagreement): boolean {
-  return questionKey(question.name, question.type) === questionKey(spoiled.name, spoiled.type);
+  return question.name === spoiled.name && question.type === spoiled.type;
 }
 
 function recordsOf({ answer, authority }: Message): readonly ResourceRecord[] {
@@ -98,6 +97,16 @@ const RULES: readonly Rule[] = [
     why: "We take the whole chain from one message where every part of it holds (RFC 1034 §4.3.2); Unbound asks for every target again.",
     matches: (one) =>
       bothUsable(one) && isSpoiledItself(one) && isAliased(one.mutant.message) && !sameOpinion(one.ours, one.truth),
+  },
+  {
+    kind: "another message",
+    title: "the truth after a referral that did not hold",
+    why: "What came from above the zone is no answer and proves nothing; asked again, the zone's own servers give the true one. Unbound gives up.",
+    matches: (one) =>
+      isLaxer(one) &&
+      one.mutant.way === "recursive" &&
+      one.mutant.level < one.mutant.ownLevel &&
+      sameOpinion(one.ours, one.truth),
   },
   {
     kind: "another message",
@@ -223,7 +232,8 @@ export function explanationOf(disagreement: Disagreement): Explanation | undefin
   return RULES.find((rule) => rule.matches(disagreement));
 }
 
-/** What must never be: an answer that we take and Unbound refuses, unless it is one that Unbound refuses by mistake. */
+/** What must never be: an answer that we take and Unbound refuses, unless Unbound does by mistake, or the zone itself gave it when asked. */
 export function isDowngrade(disagreement: Disagreement): boolean {
-  return isLaxer(disagreement) && explanationOf(disagreement)?.kind !== "refused by mistake";
+  const kind = explanationOf(disagreement)?.kind;
+  return isLaxer(disagreement) && kind !== "refused by mistake" && kind !== "another message";
 }

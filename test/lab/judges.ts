@@ -24,7 +24,7 @@ import { answers } from "./dnsProbe.ts";
 export type Way = "forward" | "recursive";
 
 /**
- * Three validators that forward to the same server, or that resolve by asking it as the server of all zones: ours, Unbound, and BIND's delv. What each makes of a question, in the same words;
+ * Three validators that forward to the same server, or that resolve by asking the servers of all zones: ours, Unbound, and BIND's delv. What each makes of a question, in the same words;
  * `refused` is what is bogus or could not be had at all.
  */
 export type Opinion =
@@ -58,7 +58,8 @@ function sourceOf(way: Way, address: string, transport: Transport): Source {
   if (way === "forward")
     return createForwarder({ upstreams: [{ address, port: 53 }], transport, clock, timeoutSeconds: TIMEOUT_SECONDS });
   const rootHints = [{ name: name("ns."), addresses: [address] }];
-  return createRecursor({ transport, clock, random: systemRandom, rootHints, allowLoopback: true });
+  // As Unbound is configured here: both see the same referrals.
+  return createRecursor({ transport, clock, random: systemRandom, rootHints, allowLoopback: true, qnameMinimisation: false });
 }
 
 /** Ours, with empty caches. */
@@ -121,10 +122,10 @@ export async function startUnboundJudge(options: {
   directory: string;
   address: string;
   way: Way;
-  /** The server that is forwarded to, or that has all zones. */
+  /** The server that is forwarded to, or that of the root. */
   server: string;
-  /** The address that leads past it. */
-  past: string;
+  /** Addresses that lead past it. */
+  past: readonly string[];
   trustAnchorFile: string;
   transport: Transport;
 }): Promise<UnboundJudge> {
@@ -156,7 +157,7 @@ export async function startUnboundJudge(options: {
     "  aggressive-nsec: no",
     // Else it knows the answer from a minimised question, and never asks the one that is spoiled.
     "  qname-minimisation: no",
-    `  do-not-query-address: ${options.past}`,
+    ...options.past.map((address) => `  do-not-query-address: ${address}`),
     ...(options.way === "forward"
       ? ["forward-zone:", '  name: "."', `  forward-addr: ${options.server}`]
       : ["stub-zone:", '  name: "."', `  stub-addr: ${options.server}`]),

@@ -199,8 +199,12 @@ test("DS is asked above the cut; what the referral held of it needs no query", a
   const known = await source.ask(name("example.com"), 43);
   assert.deepEqual(internet.questions(COM), ["example.com. DS", "example.com. A"]);
   assert.ok(known.kind === "message" && known.message.answer.every((one) => one.ttl === 60));
-  assert.match(await ask("example.com DS", { avoid: new Set([known.from ?? ""]) }), /^failed/);
-  assert.equal(internet.questions(COM).filter((question) => question.endsWith("DS")).length, 1);
+  // A referral that does not hold speaks against itself, and not against what its server says when it is asked.
+  const avoid = new Set([known.from ?? ""]);
+  const asked = await source.ask(name("example.com"), 43, { avoid });
+  assert.ok(asked.kind === "message" && asked.from !== known.from);
+  assert.equal(internet.questions(COM).filter((question) => question.endsWith("DS")).length, 2);
+  assert.match(await ask("example.com DS", { avoid: new Set([...avoid, asked.from ?? ""]) }), /^failed/);
 });
 
 test("the parent's word ends with its TTL, whatever the child says", async () => {

@@ -81,6 +81,23 @@ test("denials are kept only from within the zone, the SOA only above the name", 
   });
 });
 
+test("signatures in the authority section without what they sign are kept: somebody took it away", () => {
+  const authority = [
+    nsec("a.example.com"),
+    rrsig("a.example.com", "NSEC"),
+    rrsig("a.example.com", "TXT"),
+    rrsig("example.net", "TXT"),
+  ];
+  const ns = [...records("example.com NS ns.example.com"), rrsig("example.com", "NS")];
+  const denied = kept("b.example.com A", { rcode: 3, authority: [...authority, ...ns] });
+  assert.deepEqual(denied.authority, ["a.example.com. NSEC", "a.example.com. RRSIG(NSEC)", "a.example.com. RRSIG(TXT)"]);
+  const answer = records("b.example.com CNAME c.example.com");
+  assert.deepEqual(kept("b.example.com A", { answer, authority }).authority, [
+    "a.example.com. NSEC",
+    "a.example.com. RRSIG(NSEC)",
+  ]);
+});
+
 test("the child's SOA says nothing of its DS", () => {
   const authority = records("sub.example.com SOA a. b. 1 2 3 4 5");
   assert.deepEqual(kept("sub.example.com DS", { authority }).authority, []);
