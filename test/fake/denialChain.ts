@@ -24,8 +24,19 @@ export function nsecChain(zone: DomainName, owners: readonly Owner[]): DenialCha
   const chain = sorted.map(({ name, types }, i) => {
     return nsecRecord(name, sorted[i + 1]?.name ?? zone, [...types, RR_TYPE.RRSIG, RR_TYPE.NSEC]);
   });
-  const cover = (name: DomainName): ResourceRecord[] => chain.filter((one) => compareCanonical(one.name, name) < 0).slice(-1);
-  return { match: (name) => chain.filter((one) => one.name === name), cover, absence: cover, expansion: cover };
+  const byName = new Map(chain.map((one) => [one.name, one]));
+  const match = (name: DomainName): ResourceRecord[] => [byName.get(name) ?? []].flat();
+  const cover = (name: DomainName): ResourceRecord[] => {
+    let [from, to] = [0, chain.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      const one = chain[middle];
+      if (one !== undefined && compareCanonical(one.name, name) < 0) from = middle + 1;
+      else to = middle;
+    }
+    return chain.slice(Math.max(0, from - 1), from);
+  };
+  return { match, cover, absence: cover, expansion: cover };
 }
 
 /** `owners`: all that get a record, empty non-terminals included, in any order. */

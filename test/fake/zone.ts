@@ -60,27 +60,36 @@ export type FakeDns = {
 
 export function fakeDns(definitions: readonly ZoneDefinition[], tamper: Tamper = (message) => message): FakeDns {
   const zones = definitions.map((definition) => new Zone(definition)).sort((a, b) => labelCount(b.apex) - labelCount(a.apex));
-  for (const zone of zones) {
-    const parent = zones.find((other) => other !== zone && isWithin(zone.apex, other.apex));
-    parent?.delegate(zone);
-  }
-  const root = zones.find((zone) => zone.apex === ".");
+  const byApex: ZoneTable = new Map(zones.map((zone) => [zone.apex, zone]));
+  for (const zone of zones) enclosing(byApex, parentOf(zone.apex))?.delegate(zone);
+  const root = byApex.get(name("."));
   const asked: { name: DomainName; type: number }[] = [];
-  const answer = (asName: DomainName, type: number): Message => answerQuestion(zones, asName, type);
+  const answer = (asName: DomainName, type: number): Message => answerQuestion(byApex, asName, type);
   const ask = (asName: DomainName, type: number): Promise<SourceAnswer> => {
     asked.push({ name: asName, type });
     const message = tamper(answer(asName, type), asName, type);
     return Promise.resolve(message === "fail" ? { kind: "failed", reason: "SERVFAIL" } : { kind: "message", message });
   };
   const zone = (zoneName: string): Zone => {
-    const found = zones.find((one) => one.apex === name(zoneName));
+    const found = byApex.get(name(zoneName));
     if (found === undefined) throw new Error(`no zone ${zoneName}`);
     return found;
   };
   return { source: { ask }, anchors: (root?.keys ?? []).map((key) => dsRecord(name("."), key)), answer, zone, asked };
 }
 
-function answerQuestion(zones: readonly Zone[], asked: DomainName, type: number): Message {
+export type ZoneTable = ReadonlyMap<DomainName, Zone>;
+
+/** The innermost zone that `of` lies in. */
+export function enclosing(zones: ZoneTable, of: DomainName | undefined): Zone | undefined {
+  for (let at = of; at !== undefined; at = parentOf(at)) {
+    const zone = zones.get(at);
+    if (zone !== undefined) return zone;
+  }
+  return undefined;
+}
+
+function answerQuestion(zones: ZoneTable, asked: DomainName, type: number): Message {
   const answer: ResourceRecord[] = [];
   const authority: ResourceRecord[] = [];
   let rcode = 0;
@@ -88,7 +97,7 @@ function answerQuestion(zones: readonly Zone[], asked: DomainName, type: number)
   for (let hop = 0; target !== undefined && hop < MAX_HOPS; hop += 1) {
     const current: DomainName = target;
     const parentSide = type === RR_TYPE.DS && current !== ".";
-    const zone = zones.find((one) => isWithin(current, one.apex) && !(parentSide && one.apex === current));
+    const zone = enclosing(zones, parentSide ? parentOf(current) : current);
     if (zone === undefined) return response({ rcode: 2 });
     const step = zone.step(current, type);
     answer.push(...step.answer);
@@ -108,6 +117,9 @@ export class Zone {
   readonly #definition: ZoneDefinition;
   readonly #rrsets = new Map<DomainName, Map<number, ResourceRecord[]>>();
   readonly #signatures = new Map<string, ResourceRecord[]>();
+  /** Made when they are needed; gone when a record is added. */
+  #names: ReadonlySet<DomainName> | undefined;
+  #denials: DenialChain | undefined;
 
   constructor(definition: ZoneDefinition) {
     this.#definition = definition;
@@ -122,6 +134,8 @@ export class Zone {
   }
 
   add(one: ResourceRecord): void {
+    this.#names = undefined;
+    this.#denials = undefined;
     const types = this.#rrsets.get(one.name) ?? new Map<number, ResourceRecord[]>();
     this.#rrsets.set(one.name, types);
     types.set(one.type, [...(types.get(one.type) ?? []), one]);
@@ -217,7 +231,8 @@ export class Zone {
   }
 
   #exists(owner: DomainName): boolean {
-    return [...this.#rrsets.keys()].some((one) => isWithin(one, owner));
+    this.#names ??= new Set([...this.#rrsets.keys()].flatMap((one) => [one, ...this.#ancestors(one)]));
+    return this.#names.has(owner);
   }
 
   #isCut(owner: DomainName): boolean {
@@ -235,6 +250,11 @@ export class Zone {
   }
 
   #chain(): DenialChain {
+    this.#denials ??= this.#makeChain();
+    return this.#denials;
+  }
+
+  #makeChain(): DenialChain {
     if (this.keys.length === 0) return { match: () => [], cover: () => [], absence: () => [], expansion: () => [] };
     const { denial = "nsec", nsec3 = {} } = this.#definition;
     const owners = this.#owners();
