@@ -14,7 +14,8 @@ function partOf(limit: number | undefined, share: Share): number | undefined {
 
 /**
  * The configuration of one worker: its own part of the spool, and of each limit an equal part, rounded up. The limits hold for all workers
- * together; one that is at its part refuses for now (421, 451) even where another has room.
+ * together; one that is at its part refuses for now (421, 451) even where another has room. What a shared queue counts by itself, for all its
+ * replicas, is not divided again.
  */
 export function shareOf(config: Config, share: Share): Config {
   const { spool, stateDirectory, submission, delivery } = config;
@@ -36,7 +37,10 @@ export function shareOf(config: Config, share: Share): Config {
     delivery: {
       ...delivery,
       maxConnections: part(delivery.maxConnections, share),
-      maxConnectionsPerDestination: part(delivery.maxConnectionsPerDestination, share),
+      maxConnectionsPerDestination:
+        spool.kind === "file" ? part(delivery.maxConnectionsPerDestination, share) : delivery.maxConnectionsPerDestination,
+      // Not rounded: a rate of one a minute would be one for each worker.
+      rates: delivery.rates.map((rate) => ({ ...rate, messagesPerMinute: rate.messagesPerMinute / share.of })),
     },
     // A shard that is being emptied gets no mail of our own.
     ...(share.role === "accepts" ? {} : { tlsrpt: { ...config.tlsrpt, contact: undefined } }),

@@ -20,7 +20,7 @@ const YAML = `
 workers: 3
 spool: file:/var/spool/relay
 submission: { maxConnections: 1000, maxConnectionsPerClient: 50, rate: { messagesPerMinute: 10 } }
-delivery: { maxConnections: 200, maxConnectionsPerDestination: 20 }
+delivery: { maxConnections: 200, maxConnectionsPerDestination: 20, rates: [{ domain: example.org, messagesPerMinute: 1 }] }
 tlsrpt: { contact: tls@example.org }
 resolver: { mode: forward, upstreams: ["127.0.0.1:9"] }
 `;
@@ -41,6 +41,7 @@ test("a worker has its own part of the spool, and of each limit a part rounded u
     [334, 17, 4, undefined],
   );
   assert.deepEqual([delivery.maxConnections, delivery.maxConnectionsPerDestination], [67, 7]);
+  assert.deepEqual(delivery.rates, [{ domain: "example.org", messagesPerMinute: 1 / 3 }]);
   assert.equal(share.tlsrpt.contact, "tls@example.org");
   assert.deepEqual(share.submission.listen, config.submission.listen);
 });
@@ -57,6 +58,7 @@ test("a shared spool stays one; what is no mail is beside each worker", () => {
   const share = shareOf(config, { shard: "shard-1", of: 2, role: "accepts" });
   assert.deepEqual(share.spool, config.spool);
   assert.equal(share.stateDirectory, join("/state", "shard-1"));
+  assert.deepEqual([share.delivery.maxConnections, share.delivery.maxConnectionsPerDestination], [100, 20]);
 });
 
 test("one worker has the whole", () => {
