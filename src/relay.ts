@@ -86,7 +86,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (options.onQuestion === undefined) {
       const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks });
       opened.push(() => admin.close());
-    } else options.onQuestion(answersOf(parts.instruments, metrics, checks));
+    } else options.onQuestion(answersOf(parts, { metrics, checks, store, resolver, engine }));
     const control = await openControl(parts, operator);
     opened.push(() => control.close());
     resolver.start();

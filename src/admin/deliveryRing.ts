@@ -24,6 +24,12 @@ export class DeliveryRing {
     this.#next = (this.#next + 1) % this.#capacity;
   }
 
+  /** Forgets everything but `records`, oldest first. */
+  replace(records: readonly DeliveryRecord[]): void {
+    this.#records.splice(0, this.#records.length, ...records.slice(-this.#capacity));
+    this.#next = this.#records.length % this.#capacity;
+  }
+
   /** Newest first, those that `wanted` takes. */
   recent(limit: number, wanted: (record: DeliveryRecord) => boolean): readonly DeliveryRecord[] {
     return this.#inOrder().filter(wanted).slice(-limit).reverse();

@@ -42,8 +42,10 @@ async function serve(args: readonly string[], terminal: Terminal): Promise<ExitS
     return await liveUntilEnd({
       start: async () => {
         // Loaded only now, so that bad arguments and a bad configuration are told at once.
-        const { needsSupervision, superviseWorkers } = await import("../relay/supervision.ts");
-        if (needsSupervision(config)) return superviseWorkers({ config, clock: systemClock, log, argumentsFor });
+        const { discardEmptyShards, needsSupervision, superviseWorkers } = await import("../relay/supervision.ts");
+        discardEmptyShards(config);
+        if (needsSupervision(config))
+          return superviseWorkers({ version: VERSION, config, clock: systemClock, log, argumentsFor });
         const { startRelay } = await import("../relay.ts");
         return startRelay({ version: VERSION, config, clock: systemClock, random: systemRandom, log });
       },

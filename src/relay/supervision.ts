@@ -6,13 +6,17 @@ import { LineWriter } from "../log/lineWriter.ts";
 import type { Log } from "../log.ts";
 import { aggregated, queuedMessages, type WorkerMetrics } from "../metrics/aggregate.ts";
 import type { Relay } from "../relay.ts";
+import { discardEmptyQueue } from "../spool/emptySpool.ts";
 import { leftOverShards, ownShards, type Shard } from "../workers/shards.ts";
 import { endText, type Role, Supervisor, type SupervisorEvent } from "../workers/supervisor.ts";
+import { openSupervisedOperator } from "./supervisedOperator.ts";
 
 export type SupervisionOptions = {
   config: Config;
   clock: Clock;
   log: Log;
+  /** Of dane-relay, for the operator. */
+  version?: string;
   /** Arguments of this program for one worker. */
   argumentsFor: (shard: string, of: number, role: Role) => readonly string[];
 };
@@ -25,6 +29,12 @@ export function needsSupervision(config: Config): boolean {
   return config.workers > 1 || (config.spool.kind === "file" && leftOverShards(config.spool.directory, 1).length > 0);
 }
 
+/** Queues that other settings left behind without any mail are no reason for a worker. */
+export function discardEmptyShards({ spool, workers }: Config): void {
+  if (spool.kind !== "file") return;
+  for (const { directory } of leftOverShards(spool.directory, workers)) discardEmptyQueue(directory);
+}
+
 function shardsOf({ spool, workers, ...config }: Config): { shards: readonly Shard[]; leftOver: readonly Shard[] } {
   if (spool.kind === "file") {
     return { shards: ownShards(spool.directory, workers), leftOver: leftOverShards(spool.directory, workers) };
@@ -34,7 +44,8 @@ function shardsOf({ spool, workers, ...config }: Config): { shards: readonly Sha
 }
 
 /** Worker processes as one relay: signals go to all, /metrics and /readyz are those of all together. */
-export async function superviseWorkers({ config, clock, log, argumentsFor }: SupervisionOptions): Promise<Relay> {
+export async function superviseWorkers(options: SupervisionOptions): Promise<Relay> {
+  const { config, clock, log, argumentsFor } = options;
   const { shards, leftOver } = shardsOf(config);
   const of = shards.length + leftOver.length;
   const [out, err] = [new LineWriter(OUT), new LineWriter(ERR)];
@@ -48,10 +59,13 @@ export async function superviseWorkers({ config, clock, log, argumentsFor }: Sup
     onEvent: (event) => report(event, log),
     queued: (metrics) => queuedMessages(metrics as WorkerMetrics),
   });
+  const checks = (): ReturnType<typeof checksOf> => checksOf(supervisor);
+  const operator = openSupervisedOperator(options, supervisor, checks);
   const admin = await createAdmin({
     listen: config.admin.listen,
+    api: operator.api,
     metrics: () => metricsOf(supervisor),
-    checks: () => checksOf(supervisor),
+    checks,
   });
   try {
     await supervisor.start();
@@ -67,7 +81,10 @@ export async function superviseWorkers({ config, clock, log, argumentsFor }: Sup
         await Promise.all([admin.close(), out.flush(), err.flush()]);
       }
     },
-    reload: () => {
+    reload: (changed) => {
+      const token = operator.reload(changed);
+      if (token.kind === "refused") return Promise.resolve(token);
+      token.apply();
       supervisor.reload();
       return Promise.resolve({ kind: "reloaded" });
     },
@@ -92,6 +109,8 @@ async function checksOf(supervisor: Supervisor): Promise<readonly Check[]> {
           .map((check) => ({ ...check, name: `${shard} ${check.name}` }));
       case "failed":
       case "metrics":
+      case "state":
+      case "queue":
         return [
           { name: shard, status: "failed", text: answer.what === "failed" ? answer.reason : "it answered another question" },
         ];

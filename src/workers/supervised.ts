@@ -1,12 +1,14 @@
 import cluster from "node:cluster";
 import type { Answer, FromWorker, Subject, ToWorker } from "./workerMessage.ts";
 
+type Answering = (what: Subject, request: unknown) => Promise<Answer>;
+
 /** The worker's side of the channel to its supervisor. When the supervisor is gone, node:cluster ends the worker: nothing acknowledged is lost. */
 export class Supervised {
   #stop: () => void = () => undefined;
   #stopAsked = false;
   #reload: () => void = () => undefined;
-  #answer: (what: Subject) => Promise<Answer> = () => Promise.resolve({ what: "failed", reason: "it is starting" });
+  #answer: Answering = () => Promise.resolve({ what: "failed", reason: "it is starting" });
 
   constructor() {
     if (cluster.worker === undefined) throw new Error("this process has no supervisor");
@@ -24,7 +26,7 @@ export class Supervised {
   }
 
   /** From now on the supervisor's questions are answered by `answer`. */
-  onQuestion(answer: (what: Subject) => Promise<Answer>): void {
+  onQuestion(answer: Answering): void {
     this.#answer = answer;
   }
 
@@ -43,8 +45,8 @@ export class Supervised {
         this.#reload();
         return;
       case "ask": {
-        const { number, what } = message;
-        void this.#answer(what)
+        const { number, what, request } = message;
+        void this.#answer(what, request)
           .catch((error: unknown): Answer => ({ what: "failed", reason: error instanceof Error ? error.message : String(error) }))
           .then((answer) => this.#say({ kind: "answer", number, answer }));
         return;

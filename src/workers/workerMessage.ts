@@ -4,18 +4,21 @@ export type ToWorker =
   | { kind: "stop" }
   /** Read the configuration again. */
   | { kind: "reload" }
-  | { kind: "ask"; number: number; what: Subject };
+  /** `request`: what is asked of the queue. */
+  | { kind: "ask"; number: number; what: Subject; request?: unknown };
 
 export type FromWorker =
   /** It takes mail now, or delivers what was left. */
   { kind: "ready" } | { kind: "answer"; number: number; answer: Answer };
 
-export type Subject = "metrics" | "checks";
+export type Subject = "metrics" | "checks" | "state" | "queue";
 
-/** `metrics`: prom-client's registry as JSON; `checks`: what /readyz shows. */
+/** `metrics`: prom-client's registry as JSON; `checks`: what /readyz shows; `state` and `queue`: for the API, in relay's own types. */
 export type Answer =
   | { what: "metrics"; metrics: readonly unknown[] }
   | { what: "checks"; checks: readonly WorkerCheck[] }
+  | { what: "state"; state: unknown }
+  | { what: "queue"; result: unknown }
   | { what: "failed"; reason: string };
 
 export type WorkerCheck = { name: string; status: "ok" | "degraded" | "failed"; text: string };
