@@ -94,7 +94,9 @@ function findTsig(answer: Buffer): Found | undefined {
   const reader = new WireReader(answer, HEADER_OCTETS);
   reader.octets(4);
   const questions = reader.uint16();
-  const records = reader.uint16() + reader.uint16() + reader.uint16();
+  const others = reader.uint16() + reader.uint16();
+  const additional = reader.uint16();
+  const records = others + additional;
   for (let i = 0; i < questions; i += 1) {
     reader.name();
     reader.octets(4);
@@ -117,7 +119,8 @@ function findTsig(answer: Buffer): Found | undefined {
     other: reader.octets(reader.uint16()),
   }));
   reader.finish();
-  if (records === 0 || reader.failure !== undefined || type !== TYPE_TSIG || found === undefined) return undefined;
+  // RFC 8945 §5.1: in the additional section.
+  if (additional === 0 || reader.failure !== undefined || type !== TYPE_TSIG || found === undefined) return undefined;
   return { start, name, ...found };
 }
 

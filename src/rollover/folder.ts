@@ -184,7 +184,9 @@ async function writeKey(folder: Folder, key: KeyObject): Promise<string> {
 /** All of it or the file before, whatever happens in between. */
 async function replaceFile(file: string, content: string | Buffer): Promise<void> {
   const temporary = `${file}.new`;
-  const handle = await open(temporary, "w", PRIVATE);
+  // What a crash left, or somebody's link: never written through, and never with its permissions.
+  await rm(temporary, { force: true });
+  const handle = await open(temporary, "wx", PRIVATE);
   try {
     await handle.writeFile(content);
     await handle.sync();

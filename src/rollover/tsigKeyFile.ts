@@ -1,11 +1,13 @@
 import { isName, parseName } from "../dns/name.ts";
 import { TSIG_ALGORITHMS, type TsigKey } from "../dns/tsig.ts";
 
+/** Base64 has `//` in it too: such a comment is one only where a statement may begin. */
+const QUOTED_OR_COMMENT = /("[^"\n]*")|#.*$|(^|[;{}])[ \t]*\/\/.*$/gm;
 const KEY_CLAUSE = /^\s*key\s+"?([^"\s{]+)"?\s*\{([^}]*)\}\s*;?\s*$/;
 
 /** A key as `tsig-keygen` and `keymgr tsig generate` write it: `key "name" { algorithm hmac-sha256; secret "..."; };`, or YAML of Knot. */
 export function parseTsigKey(text: string): TsigKey | { kind: "error"; reason: string } {
-  const plain = text.replaceAll(/(?:#|\/\/).*$/gm, "").trim();
+  const plain = text.replaceAll(QUOTED_OR_COMMENT, (_, quoted?: string, before?: string) => quoted ?? before ?? "").trim();
   const clause = KEY_CLAUSE.exec(plain);
   const body = clause?.[2] ?? plain;
   const field = (word: string): string | undefined => new RegExp(`${word}\\s*:?\\s*"?([^";\\s]+)"?`).exec(body)?.[1];

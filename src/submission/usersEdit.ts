@@ -1,5 +1,5 @@
-import { constants } from "node:fs";
-import { chown, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { closeSync, constants, lstatSync, openSync } from "node:fs";
+import { open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
@@ -36,12 +36,27 @@ export function deleteUser(file: string, name: string): Promise<UsersEdit> {
 
 async function edit(file: string, change: Change): Promise<UsersEdit> {
   const target = await realpath(file).catch(() => file);
-  const lock = new DatabaseSync(`${target}.lock`, { timeout: 0 });
+  const lockFile = `${target}.lock`;
+  makeLockFile(lockFile);
+  const lock = new DatabaseSync(lockFile, { timeout: 0 });
   try {
     await take(lock);
     return await editLocked(target, change);
   } finally {
     lock.close();
+  }
+}
+
+/**
+ * For its owner alone, so that nobody else can hold the lock; and a link is not followed, by which root would make a file elsewhere. Opened only where it is
+ * made, and closed at once: the system gives up all locks of this process on a file with any descriptor of it that is closed.
+ */
+function makeLockFile(file: string): void {
+  try {
+    closeSync(openSync(file, "wx", NEW_FILE_MODE));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    if (!lstatSync(file).isFile()) throw new Error(`${file} is not a regular file`, { cause: error });
   }
 }
 
@@ -86,8 +101,8 @@ async function replace(file: string, text: string): Promise<void> {
     await handle.writeFile(text);
     if (old !== undefined) {
       await handle.chmod(old.mode & WIDEST_MODE);
-      // The relay, as another user, still reads it behind an edit by root.
-      if (process.getuid?.() === 0) await chown(fresh, old.uid, old.gid);
+      // The relay, as another user, still reads it behind an edit by root. Of what is open: whoever may write the directory could put a link in its place.
+      if (process.getuid?.() === 0) await handle.chown(old.uid, old.gid);
     }
     await handle.sync();
   } finally {

@@ -39,7 +39,9 @@ export function senderPattern(text: string): string | undefined {
 /** RFC 5321 §2.4 lets local parts differ by case; whoever may use one may use the other. */
 function comparedAddress(address: string): string | undefined {
   const mailbox = parseMailbox(address);
-  return "kind" in mailbox ? undefined : `${mailbox.localPart.toLowerCase()}@${destinationOf(mailbox)}`;
+  if ("kind" in mailbox) return undefined;
+  // ASCII only: elsewhere another letter can have the same lower case, as U+212A has that of K.
+  return `${mailbox.localPart.replace(/[A-Z]/g, (letter) => letter.toLowerCase())}@${destinationOf(mailbox)}`;
 }
 
 /** Whether `user` may send as `sender` ("": the null reverse-path). */

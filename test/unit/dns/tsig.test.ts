@@ -76,6 +76,14 @@ test("an answer that is not signed, late, to another request, or by another key 
   }
 });
 
+test("a signature in another section than the additional one is none", () => {
+  const { mac } = signTsig(REQUEST, KEY, NOW);
+  const moved = answerTo(mac, NOW);
+  moved.writeUInt16BE(1, 6);
+  moved.writeUInt16BE(0, 10);
+  assert.deepEqual(verifyTsig(moved, KEY, mac, NOW), { kind: "refused", reason: "the answer is not signed" });
+});
+
 test("octets of any kind are no verified answer", () => {
   for (let length = 0; length < 60; length += 1) {
     assert.equal(verifyTsig(Buffer.alloc(length, length), KEY, Buffer.alloc(32), NOW).kind, "refused");

@@ -17,6 +17,22 @@ test("keys as BIND and Knot write them", () => {
   }
 });
 
+test("a secret with two slashes is none that ends there, and comments are left out", () => {
+  // 16 octets whose base64 has // behind a whole number of groups: what is in front of it would pass for a shorter secret.
+  const octets = Buffer.concat([Buffer.from("abc"), Buffer.from([0xff, 0xff]), Buffer.from("0123456789a")]);
+  const secret = octets.toString("base64");
+  assert.equal(secret.indexOf("//"), 4);
+  for (const text of [
+    `key "a" {\n  // algorithm hmac-md5;\n  algorithm hmac-sha256; // the usual\n  secret "${secret}"; # quoted\n};\n`,
+    `key a { algorithm hmac-sha256; secret ${secret}; };`,
+    `key:\n  - id: a\n    algorithm: hmac-sha256 # as ever\n    secret: ${secret}\n`,
+  ]) {
+    const key = parseTsigKey(text);
+    assert.ok(!("kind" in key), JSON.stringify(key));
+    assert.deepEqual([key.algorithm, key.secret], ["hmac-sha256", octets]);
+  }
+});
+
 test("what is no key says why", () => {
   const rows: readonly [string, RegExp][] = [
     ["", /no key clause/],

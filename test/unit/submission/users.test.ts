@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -7,7 +17,7 @@ import { addUserTo, deleteUserFrom, usersIn } from "../../../src/relay/users.ts"
 import { AuthenticationThrottle, networkOf } from "../../../src/submission/authenticationThrottle.ts";
 import { parsePasswordRecord, passwordMatches, passwordRecordText } from "../../../src/submission/passwordRecord.ts";
 import { saslPrepared } from "../../../src/submission/saslName.ts";
-import { parseUsers, readUsersFile, userLine } from "../../../src/submission/usersFile.ts";
+import { maySendAs, parseUsers, readUsersFile, userLine } from "../../../src/submission/usersFile.ts";
 import { makeUser, openUsers, writeUsers } from "../../fake/submissionUsers.ts";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "dane-relay-users-"));
@@ -67,6 +77,25 @@ test("comments and empty lines say nothing; senders are compared in one form", (
   const [user] = parsed.users.values();
   assert.ok(user !== undefined);
   assert.equal(userLine(user), `1 a ${RECORD} senders=a@b.example,@c.example,<>`);
+});
+
+test("a sender that differs by case may be used, one of another letter may not, whatever its lower case is", () => {
+  const user = { senders: ["kai@news.example", "@shop.example"] };
+  for (const [sender, may] of [
+    ["kai@news.example", true],
+    ["KAI@NEWS.example", true],
+    ['"kai"@news.example', true],
+    ["\u212aai@news.example", false],
+    ["kai+x@news.example", false],
+    ['"kai@news.example"@evil.example', false],
+    ['"x@shop.example"@evil.example', false],
+    ["x@shop.example", true],
+    ["x@sub.shop.example", false],
+    ["x@shop.example.", false],
+    ["@shop.example:x@evil.example", false],
+    ["", false],
+  ] as const)
+    assert.equal(maySendAs(user, sender), may, sender);
 });
 
 test("SASLprep: what changes, and what is refused", () => {
@@ -150,6 +179,22 @@ for (const [what, change, reason] of [
     assert.throws(() => statSync(file), /ENOENT/);
   });
 }
+
+test("an edit makes nothing through a link, its lock is its owner's alone, and nothing is left behind", async () => {
+  const folder = mkdtempSync(join(FOLDER, "links-"));
+  const file = join(folder, "users");
+  const elsewhere = join(folder, "elsewhere");
+  symlinkSync(elsewhere, `${file}.lock`);
+  const user = { name: "a", password: "password", senders: undefined, ifKnown: "refuse" } as const;
+  const refused = await addUserTo(file, user);
+  assert.match(refused.kind === "refused" ? refused.reason : "", /users\.lock is not a regular file/);
+  assert.deepEqual(readdirSync(folder), ["users.lock"]);
+  unlinkSync(`${file}.lock`);
+  symlinkSync(elsewhere, `${file}.${process.pid}.new`);
+  assert.deepEqual(await addUserTo(file, user), { kind: "edited" });
+  assert.deepEqual(readdirSync(folder).sort(), ["users", "users.lock"]);
+  assert.equal(statSync(`${file}.lock`).mode & 0o777, 0o600);
+});
 
 test("a broken users file is not edited away", async () => {
   const file = join(FOLDER, "broken");
