@@ -12,8 +12,8 @@ export type ContentNeeds = {
 /** A longer header is not looked at for its Content-Type: its parts may then have headers of their own. */
 const MAX_HEADER_OCTETS = 64 * 1024;
 const END_OF_HEADER = "\r\n\r\n";
-/** RFC 2046 §5: what has parts, whose headers may be UTF-8. */
-const COMPOSITE = /^content-type[ \t]*:(?:\s|\([^)]*\))*(?:multipart|message)\s*\//im;
+/** RFC 2046 §5: what has parts, whose headers may be UTF-8. What begins with a comment may be such: nothing is skipped in search of an end. */
+const COMPOSITE = /^content-type[ \t]*:\s*(?:\(|multipart|message)/im;
 
 /** Reads the content to its end. Rejects when it cannot be read. */
 export async function contentNeeds(content: AsyncIterable<Buffer>): Promise<ContentNeeds> {

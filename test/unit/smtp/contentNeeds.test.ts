@@ -23,6 +23,11 @@ const rows: readonly [string, string, { smtpUtf8: "yes" | "no"; eightBitMime: "y
     "content-TYPE :\r\n (x) MultiPart /mixed\r\n\r\ngrüße\r\n",
     { smtpUtf8: "yes", eightBitMime: "yes" },
   ],
+  [
+    "a type behind a comment that is not closed, or with comments in it, which may be any",
+    "Content-Type: ((x) y) text/plain\r\n\r\ngrüße\r\n",
+    { smtpUtf8: "yes", eightBitMime: "yes" },
+  ],
   ["a message in it", "Content-Type: message/rfc822\r\n\r\nSubject: grüße\r\n\r\n", { smtpUtf8: "yes", eightBitMime: "yes" }],
   ["ASCII parts", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n", { smtpUtf8: "no", eightBitMime: "no" }],
   [
