@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type DestinationStream, type Logger, pino } from "pino";
 import type { AuditEvent } from "./log/auditEvent.ts";
+import type { DkimEvent } from "./log/dkimEvent.ts";
 import { LineWriter } from "./log/lineWriter.ts";
 import type { WorkerEvent } from "./log/workerEvent.ts";
 import type { StsMode } from "./mtasts/policy.ts";
@@ -16,6 +17,7 @@ export type LogEvent =
   | AuthenticationEvent
   | DeliveryEvent
   | BounceEvent
+  | DkimEvent
   | DnssecEvent
   | QueueEvent
   | AuditEvent
@@ -235,6 +237,7 @@ export function levelOf(event: LogEvent): LogLevel {
     case "tlsrpt":
       return event.result === "failed" || event.result === "unsigned" ? "warn" : "info";
     case "authentication":
+    case "dkim":
       return "warn";
     case "accepted":
     case "bounce":

@@ -11,6 +11,7 @@ import { createInstruments, type Instruments } from "./metrics/instruments.ts";
 import { LOOKUP_TYPE_BY_NUMBER } from "./metrics/labels.ts";
 import { closeInTurn } from "./relay/closing.ts";
 import { createEngine, engineSettings, stopDelivery } from "./relay/delivery.ts";
+import { type DkimSigning, openDkimSigning } from "./relay/dkimSigning.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
 import { observe } from "./relay/observation.ts";
 import { openControl, openOperator } from "./relay/operator.ts";
@@ -77,12 +78,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     opened.push(() => mtaSts.stop());
     const reporting = openRelayReporting(parts, resolver, store);
     opened.push(() => reporting.stop());
-    const engine = createEngine(parts, { resolver, store, mtaSts, reporting });
+    const signing = openDkimSigning(parts);
+    opened.push(() => signing.stop());
+    const engine = createEngine(parts, { resolver, store, mtaSts, reporting, signer: signing.signer });
     const submission = await openSubmission(parts, store);
     const { listener } = submission;
-    const checks = (): ReturnType<typeof checksOf> => checksOf(store, submission, resolver);
+    const checks = (): ReturnType<typeof checksOf> => checksOf(store, submission, signing, resolver);
     const operator = openOperator(parts, { store, engine, resolver, mtaSts, submission, checks });
-    const metrics = createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver }));
+    const metrics = createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver, signing }));
     if (options.onQuestion === undefined) {
       const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks });
       opened.push(() => admin.close());
@@ -102,9 +105,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const reload = async (config: Config): Promise<ReloadResult> => {
       const token = operator.reload(config);
       if (token.kind === "refused") return token;
+      const keys = signing.reload(config);
+      if (keys.kind === "refused") return keys;
       const result = await submission.reload(config);
       if (result.kind === "refused") return result;
       token.apply();
+      keys.apply();
       engine.reconfigure(engineSettings(config));
       exceptions.watch(config.delivery.tlsPolicies);
       return result;
@@ -162,7 +168,12 @@ function reportTlsReport(event: ReportEvent, { log, instruments }: Parts): void 
 }
 
 /** What /readyz says: the spool and the listeners decide; DNSSEC only degrades, since mail can wait for it. */
-async function checksOf(store: Store, { listener, fileChecks }: Submission, resolver: OpenResolver): Promise<readonly Check[]> {
+async function checksOf(
+  store: Store,
+  { listener, fileChecks }: Submission,
+  signing: DkimSigning,
+  resolver: OpenResolver,
+): Promise<readonly Check[]> {
   const health = await store.health();
   const spool: Check =
     health.kind === "writable"
@@ -173,7 +184,7 @@ async function checksOf(store: Store, { listener, fileChecks }: Submission, reso
     addresses.length > 0
       ? { name: "submission", status: "ok", text: `accepting mail on ${addresses.join(", ")}` }
       : { name: "submission", status: "failed", text: "no address accepts mail: the relay is starting or stopping" };
-  return [spool, submission, ...fileChecks(), dnssecCheck(resolver.validation())];
+  return [spool, submission, ...fileChecks(), ...signing.checks(), dnssecCheck(resolver.validation())];
 }
 
 function dnssecCheck(state: ValidationState): Check {

@@ -1,4 +1,6 @@
 import { effectiveFile, exampleFile, referenceTable } from "../config/reference.ts";
+import { dkimRecord } from "../dkim/signingKey.ts";
+import { readSigningKeys } from "../dkim/signingKeys.ts";
 import { type Command, type ExitStatus, readArguments, type Terminal, UsageError } from "./command.ts";
 import { complain, configurationOf } from "./configuration.ts";
 
@@ -39,6 +41,17 @@ function inForce(subcommand: "check" | "print", file: string | undefined, termin
     complain(loaded, terminal);
     return 2;
   }
-  terminal.out(subcommand === "check" ? `valid: ${loaded.source}\n` : effectiveFile(loaded.inForce));
+  if (subcommand === "print") {
+    terminal.out(effectiveFile(loaded.inForce));
+    return 0;
+  }
+  const signing = readSigningKeys(loaded.config.dkim.sign, terminal.readFile);
+  if (signing.kind === "unusable") {
+    for (const reason of signing.reasons) terminal.err(`dkim.sign: ${reason}\n`);
+    return 2;
+  }
+  terminal.out(`valid: ${loaded.source}\n`);
+  if (signing.keys.length > 0) terminal.out("records to publish for dkim.sign:\n");
+  for (const record of new Set(signing.keys.map(({ key }) => dkimRecord(key)))) terminal.out(`  ${record}\n`);
   return 0;
 }

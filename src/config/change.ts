@@ -45,6 +45,7 @@ const LIVE = [
   "delivery.retry.delayWarningHours",
   "delivery.timeouts.connectSeconds",
   "delivery.timeouts.commandSeconds",
+  "dkim.sign",
   "admin.tokenFile",
   "log.level",
   "log.recipients",

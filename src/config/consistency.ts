@@ -142,7 +142,7 @@ function adminToken({ admin: { tokenFile } }: Config, readFile: ReadFile): Incon
 }
 
 function namedFiles(
-  { spool, postgres, submission, delivery, resolver, mtaSts, dkim: { keyFile } }: Config,
+  { spool, postgres, submission, delivery, resolver, mtaSts, dkim }: Config,
   readFile: ReadFile,
 ): Inconsistency[] {
   const caFile = spool.kind === "postgres" && spool.tls.mode === "verify-full" ? spool.tls.caFile : undefined;
@@ -152,7 +152,8 @@ function namedFiles(
     { key: "resolver.trustAnchorFile", path: resolver.trustAnchorFile },
     { key: "resolver.rootHintsFile", path: resolver.rootHintsFile },
     { key: "mtaSts.caFile", path: mtaSts.caFile },
-    { key: "dkim.keyFile", path: keyFile },
+    { key: "dkim.keyFile", path: dkim.keyFile },
+    ...dkim.sign.map(({ keyFile }) => ({ key: "dkim.sign", path: keyFile })),
     { key: "submission.tls.certificateFile", path: submission.tls.certificateFile },
     { key: "submission.tls.keyFile", path: submission.tls.keyFile },
     { key: "submission.tls.clientCaFile", path: submission.tls.clientCaFile },

@@ -1,6 +1,6 @@
-import { domainName } from "./domain.ts";
-import { optionalSetting } from "./setting.ts";
-import { path, problem, textual, value } from "./value.ts";
+import { domainName, domainPattern } from "./domain.ts";
+import { optionalSetting, setting } from "./setting.ts";
+import { list, object, path, problem, textual, value } from "./value.ts";
 
 /** RFC 5321 §4.1.2, Dot-string: what goes into a header field as it is. */
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
@@ -38,8 +38,24 @@ export const TLSRPT_SETTINGS = {
   organization: optionalSetting(shortText, "the hostname", "Who reports, in words.", "Example Org"),
 };
 
-/** `dkim.*`: the signature of our own mail, which is TLS reports. */
+const signing = object(
+  {
+    domain: { type: domainPattern, need: "required" },
+    selector: { type: selector, need: "required" },
+    keyFile: { type: path, need: "required" },
+  },
+  () => "ok",
+);
+
+/** `dkim.*`: signatures of mail that is sent, and of our own TLS reports. */
 export const DKIM_SETTINGS = {
+  sign: setting(
+    list("{domain, selector, keyFile}", signing, ({ domain, selector }) => `${domain} with ${selector}`),
+    [],
+    "Keys that sign mail (RFC 6376), by the domain of its From field (.example.org: its subdomains, signed by example.org). Each entry of a domain " +
+      "makes a signature: RSA for all receivers, Ed25519 beside it. `config check` shows the records to publish. The files are read again when they change.",
+    [{ domain: "example.org", selector: "relay2026", keyFile: "/etc/dane-relay/dkim/relay2026.pem" }],
+  ),
   domain: optionalSetting(
     domainName,
     "reports go out by HTTPS only",

@@ -23,8 +23,8 @@ type Finding = { kind: "signed"; fields: Buffer } | { kind: "unsigned"; reason: 
 
 /** Messages whose signatures are remembered, for further destinations and attempts: 1 to 2 KiB each. */
 const MAX_REMEMBERED = 1000;
-/** Submission takes no header section that is longer, and adds little to it. */
-const MAX_HEADER_OCTETS = 2 * 1024 * 1024;
+/** Submission takes none that is half as long. */
+const MAX_HEADER_OCTETS = 1024 * 1024;
 /** Names in h=: a header section with more fields to cover is no mail for people. */
 const MAX_COVERED = 200;
 const NOTHING = Buffer.alloc(0);

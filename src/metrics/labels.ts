@@ -50,7 +50,7 @@ export const DNS_SOURCES = ["forward", "recursive"] as const;
 export const TRANSPORTS = ["udp", "tcp", "tls"] as const;
 export const QUEUE_STATES = ["incoming", "active", "deferred", "held"] as const;
 /** Files that are read again while the relay runs. */
-export const WATCHED_FILES = ["certificate", "users", "token"] as const;
+export const WATCHED_FILES = ["certificate", "users", "token", "dkim"] as const;
 export type WatchedFile = (typeof WATCHED_FILES)[number];
 export const DIRECTIONS = ["inbound", "outbound"] as const;
 

@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import { bounceEvent, deliveryEvent, isAmbiguous, usageOf } from "../delivery/deliveryEvent.ts";
 import { DeliveryEngine, type DeliveryModuleEvent, type DeliverySettings } from "../delivery/engine.ts";
+import type { MessageSigner } from "../delivery/messageSigner.ts";
 import { name } from "../dns/name.ts";
 import type { MtaSts } from "../reporting/openMtaSts.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
@@ -9,10 +10,19 @@ import type { Store } from "../spool/store.ts";
 import { type Parts, reportTrouble } from "./parts.ts";
 import type { TlsReporting } from "./tlsReporting.ts";
 
-export type DeliveryNeeds = { resolver: OpenResolver; store: Store; mtaSts: MtaSts; reporting: TlsReporting };
+export type DeliveryNeeds = {
+  signer: MessageSigner;
+  resolver: OpenResolver;
+  store: Store;
+  mtaSts: MtaSts;
+  reporting: TlsReporting;
+};
 
 /** Delivery as the configuration wants it, its events as log lines and metrics. */
-export function createEngine(parts: Parts, { resolver: { resolver }, store, mtaSts, reporting }: DeliveryNeeds): DeliveryEngine {
+export function createEngine(
+  parts: Parts,
+  { resolver: { resolver }, store, mtaSts, reporting, signer }: DeliveryNeeds,
+): DeliveryEngine {
   const { config, clock, random } = parts;
   return new DeliveryEngine({
     settings: engineSettings(config),
@@ -20,6 +30,7 @@ export function createEngine(parts: Parts, { resolver: { resolver }, store, mtaS
     stsPolicyFor: mtaSts.policyFor,
     trustedRoots: mtaSts.trustedRoots,
     store,
+    signer,
     clock,
     random,
     newId: messageIds(clock, random),

@@ -3,15 +3,16 @@ import type { DeliveryEngine } from "../delivery/engine.ts";
 import type { Observations } from "../metrics/observations.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
 import type { Store } from "../spool/store.ts";
+import type { DkimSigning } from "./dkimSigning.ts";
 import type { Parts } from "./parts.ts";
 import type { Submission } from "./submission.ts";
 
-type Observed = { store: Store; submission: Submission; engine: DeliveryEngine; resolver: OpenResolver };
+type Observed = { store: Store; submission: Submission; engine: DeliveryEngine; resolver: OpenResolver; signing: DkimSigning };
 
 /** What a scrape asks of the parts. Rejects when the queue or its disk can't be asked. */
 export async function observe(
   { config, clock }: Parts,
-  { store, submission, engine, resolver }: Observed,
+  { store, submission, engine, resolver, signing }: Observed,
 ): Promise<Observations> {
   const { oldestAcceptedAt, ...queue } = await store.counts();
   const { hits, misses } = resolver.resolver.counts().answers;
@@ -23,7 +24,7 @@ export async function observe(
     policyExceptions: exceptions.length,
     ...(exceptions.length === 0 ? {} : { nextExceptionExpiry: Math.min(...exceptions.map(({ expiresAt }) => expiresAt)) }),
     ...(config.spool.kind === "file" ? { spoolDisk: await spoolDisk(config.spool.directory) } : {}),
-    unreadableFiles: submission.unreadableFiles(),
+    unreadableFiles: [...submission.unreadableFiles(), ...(signing.checks().length > 0 ? (["dkim"] as const) : [])],
     dnssecCache: { hits, misses },
   };
 }

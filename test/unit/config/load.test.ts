@@ -84,7 +84,7 @@ test("defaults: those of design.md §4", () => {
       timeouts: { connectSeconds: 30, commandSeconds: undefined },
     },
     tlsrpt: { contact: undefined, organization: undefined },
-    dkim: { domain: undefined, selector: undefined, keyFile: undefined },
+    dkim: { domain: undefined, selector: undefined, keyFile: undefined, sign: [] },
     mtaSts: { enabled: true, caFile: undefined },
     admin: { listen: { address: "127.0.0.1", port: 9025 }, tokenFile: undefined },
     log: { level: "info", format: "json", recipients: "full" },
