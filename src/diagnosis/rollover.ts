@@ -57,7 +57,8 @@ export type Rollover = {
 
 /** Names the states of one address; `states` in the order of time, oldest first. */
 export function rolloversOf(states: readonly HostState[]): readonly Rollover[] {
-  const sights = states.flatMap((state) => readable(state) ?? []);
+  const parsed = new Map<string, Certificate | undefined>();
+  const sights = states.flatMap((state) => readable(state, parsed) ?? []);
   const known = states.filter(({ tlsa }) => tlsa.status !== "failed");
   const end = states.at(-1)?.lastSeen ?? 0;
   const changes = changesOf(sights);
@@ -67,10 +68,18 @@ export function rolloversOf(states: readonly HostState[]): readonly Rollover[] {
 type Presented = { leaf: Certificate; above: readonly Certificate[] };
 type Sight = Presented & { firstSeen: number; lastSeen: number };
 
-function readable({ chain = [], firstSeen, lastSeen }: HostState): Sight | undefined {
+/** A history has few certificates and many sights of them. */
+function readable(
+  { chain = [], firstSeen, lastSeen }: HostState,
+  parsed: Map<string, Certificate | undefined>,
+): Sight | undefined {
   const [leaf, ...above] = chain.flatMap((der) => {
-    const certificate = parseCertificate(der);
-    return certificate.kind === "certificate" ? [certificate] : [];
+    const key = der.toString("latin1");
+    if (!parsed.has(key)) {
+      const certificate = parseCertificate(der);
+      parsed.set(key, certificate.kind === "certificate" ? certificate : undefined);
+    }
+    return parsed.get(key) ?? [];
   });
   return leaf === undefined ? undefined : { leaf, above, firstSeen, lastSeen };
 }
@@ -128,9 +137,10 @@ function judged(change: Bounded, known: readonly HostState[]): Rollover | undefi
   const introduction = introductionOf(change, known, earlier);
   const retiredAt = retirementOf(change, earlier);
   const { timing, certainty } = timingOf(change, introduction, retiredAt);
-  const used = inUse.length > 0 ? inUse : usableRecords(last.tlsa.records).usable;
+  const inPlace = introduction === undefined ? [] : matching(change.now, introduction.state);
+  const byAuthority = inUse.length > 0 && [...inUse, ...inPlace].every(({ usage }) => usage === DANE_TA);
   return {
-    kind: used.every(({ usage }) => usage === DANE_TA) ? "ca-rollover" : timing,
+    kind: byAuthority ? "ca-rollover" : timing,
     timing,
     at: change.at,
     certificate,
@@ -141,7 +151,7 @@ function judged(change: Bounded, known: readonly HostState[]): Rollover | undefi
 }
 
 /** `notBefore`: it was certainly not there yet; minus infinity where nobody looked. `ttlSeconds`: of what caches had before it. */
-type Introduction = { at: number; notBefore: number; ttlSeconds: number };
+type Introduction = { at: number; notBefore: number; ttlSeconds: number; state: HostState };
 
 function introductionOf(
   { now, at, until, end }: Bounded,
@@ -161,6 +171,7 @@ function introductionOf(
     at: state.firstSeen,
     notBefore: before?.lastSeen ?? Number.NEGATIVE_INFINITY,
     ttlSeconds: (before ?? state).tlsa.ttlSeconds,
+    state,
   };
 }
 
