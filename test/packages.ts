@@ -19,6 +19,8 @@ const PACKAGES: readonly DebianPackage[] = [
   // For the archive that helm and kubectl come in.
   { name: "unzip", provides: "/usr/bin/unzip" },
   { name: "postgresql", provides: "/usr/bin/pg_createcluster", service: "postgresql" },
+  // For the operator's page.
+  { name: "chromium", provides: "/usr/bin/chromium" },
   // What applications submit mail with.
   { name: "swaks", provides: "/usr/bin/swaks" },
   { name: "libnet-ssleay-perl", provides: "/usr/share/doc/libnet-ssleay-perl" },

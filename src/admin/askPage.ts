@@ -66,6 +66,7 @@ function sampleTable(sample: Asked<QueuePage>, now: number): Html {
   return html`${dataTable({
     caption: "The first of what this is about",
     columns: ["message", "waiting", "state", "destination", "recipients"],
+    kinds: ["short", "short", "short", "name", "number"],
     rows: entries.map(({ id, acceptedAt, state, destination, recipients }) => [
       html`<span class="mono">${id}</span>`,
       spanText(now - acceptedAt),

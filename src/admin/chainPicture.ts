@@ -24,14 +24,14 @@ const LINE = 18;
 const HEAD = 26;
 const PADDING = 10;
 /** Of lines in a box, and beside an arrow. */
-const MAX_LINES = 4;
+const MAX_LINES = 5;
 const ARROW_MINIMUM = 30;
 const TEXT_X = MARGIN + 14;
 const SIDE_X = MARGIN + 34;
 const ARROW_X = MARGIN + 20;
 /** What fits into the box, and beside the arrow. */
-const BOX_CHARACTERS = 56;
-const SIDE_CHARACTERS = 52;
+const BOX_CHARACTERS = 48;
+const SIDE_CHARACTERS = 45;
 const ZONE_CHARACTERS = 30;
 
 const WORDS = { secure: "secure", insecure: "insecure", bogus: "bogus", indeterminate: "not known" } as const;
@@ -61,9 +61,17 @@ function arrowHeight(lines: number): number {
 }
 
 function bounded(lines: readonly string[], characters: number): readonly string[] {
-  const more = lines.length - MAX_LINES;
-  const shown = more > 0 ? [...lines.slice(0, MAX_LINES - 1), `and ${more + 1} more`] : lines;
+  const broken = lines.flatMap((line) => brokenAt(line, characters));
+  const more = broken.length - MAX_LINES;
+  const shown = more > 0 ? [...broken.slice(0, MAX_LINES - 1), `and ${more + 1} more`] : broken;
   return shown.map((line) => shortened(line, characters));
+}
+
+/** In two lines, at a space, where one is not enough; what is still too long is cut. */
+function brokenAt(line: string, characters: number): readonly string[] {
+  if (line.length <= characters) return [line];
+  const space = line.lastIndexOf(" ", characters);
+  return space <= 0 ? [line] : [line.slice(0, space), line.slice(space + 1)];
 }
 
 function lookOf({ status }: ChainLink): ChainBox["look"] {

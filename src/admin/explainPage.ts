@@ -81,7 +81,7 @@ function sentenceCase(text: string): string {
 
 function findingBox({ class: name, severity, host, explanation, rfc, actor, remedy, paste = [] }: Finding): Html {
   const lines = paste.slice(0, MAX_PASTED_LINES);
-  return html`<section class="finding ${severity}"><h3><span class="state">${severity}</span> ${name}, ${host} <span class="quiet small">${rfc}</span></h3>
+  return html`<section class="finding ${severity}"><h3>${sentenceCase(severity)}: ${name}, ${host} <span class="quiet small">${rfc}</span></h3>
 <p>${shortened(explanation, TEXT_CHARACTERS)}</p>
 <p><strong>Who:</strong> ${ACTOR_WORDS[actor]}.<br><strong>What:</strong> ${remedy}${lines.length === 0 ? "." : ":"}</p>
 ${lines.length === 0 ? undefined : html`<pre tabindex="0" aria-label="to paste">${lines.map((line) => html`${line}\n`)}</pre>`}</section>`;
@@ -92,7 +92,7 @@ function routeText({ destination, route }: Observation): Html {
     case "literal":
       return html`<p>${destination} is an address: DNS has no say in it, and so DANE neither.</p>`;
     case "unroutable":
-      return html`<p>No host: see above.</p>`;
+      return html`<p>It leads to no host; what was found says why.</p>`;
     case "hosts": {
       const hosts = route.hosts.map((host) => html`<li>${host}</li>`);
       const found = {

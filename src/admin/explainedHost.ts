@@ -36,15 +36,13 @@ function hostSection(host: HostObservation, at: number, known: string): Html {
   const leading =
     host.lookups.find(({ type, chain }) => type === "TLSA" && chain.length > 0) ??
     host.lookups.find(({ chain }) => chain.length > 0);
-  const chain =
-    leading === undefined
-      ? undefined
-      : chainKey(leading.chain) === known
-        ? html`<p class="quiet">Its chain of trust is the one above.</p>`
-        : chainPicture(leading.chain, displayName(leading.name), at);
-  return html`<div class="pair"><div>${chain}</div><div><h3>Look-ups</h3><ul>${host.lookups.map(
+  const repeats = leading !== undefined && chainKey(leading.chain) === known;
+  const drawn = leading === undefined || repeats ? undefined : chainPicture(leading.chain, displayName(leading.name), at);
+  const lookups = html`<div><h3>Look-ups</h3><ul>${host.lookups.map(
     (lookup) => html`<li>${lookup.type} of ${displayName(lookup.name)}: ${lookupText(lookup)}</li>`,
-  )}</ul>${host.kind === "reachable" ? html`<p><strong>Needs:</strong> ${demandText(host)}.</p>` : undefined}</div></div>
+  )}</ul>${repeats ? html`<p class="quiet small">The chain of trust is the one above.</p>` : undefined}
+${host.kind === "reachable" ? html`<p><strong>Needs:</strong> ${demandText(host)}.</p>` : undefined}</div>`;
+  return html`${drawn === undefined ? lookups : html`<div class="pair"><div>${drawn}</div>${lookups}</div>`}
 ${host.kind === "reachable" ? reachable(host, at) : html`<p>${host.kind === "absent" ? "It has no address to connect to." : "It is not used: its addresses cannot be known."}</p>`}`;
 }
 
@@ -105,6 +103,7 @@ function certificateTable(chain: readonly Buffer[], matched: number | undefined,
   return html`${dataTable({
     caption: `The certificates that ${where} presents`,
     columns: ["depth", "for", "issued by", "valid", "SHA-256 of its key", "DANE"],
+    kinds: ["short", "name", "name", "words", "short", "short"],
     rows: chain.slice(0, MAX_CERTIFICATES).map((der, depth) => {
       const fact = certificateFact(der);
       if ("kind" in fact) return [depth, `malformed: ${fact.because}`, "", "", "", ""];

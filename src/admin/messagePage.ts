@@ -76,6 +76,7 @@ function entrySection(entry: QueueEntry, now: number): Html {
 ${dataTable({
   caption: `Recipients at ${destination} that still wait`,
   columns: ["recipient", "tried", "status", "last reason"],
+  kinds: ["name", "short", "short"],
   rows: recipients
     .slice(0, MAX_ROWS)
     .map(({ address, attempts, status, reason }) => [
@@ -94,6 +95,7 @@ function attemptTable(attempts: readonly AttemptRecord[]): Html {
   return html`${dataTable({
     caption: "Attempts for each recipient, newest first",
     columns: ["when", "recipient", "try", "outcome", "host", "status", "reason"],
+    kinds: ["words", "name", "short", "short", "name", "short"],
     rows: attempts
       .slice(-MAX_ROWS)
       .reverse()
@@ -116,20 +118,22 @@ function rememberedTable(remembered: readonly DeliveryRecord[]): Html | undefine
   return html`<h2 id="protection">How the last attempts were protected, newest first</h2>
 ${dataTable({
   caption: "The last attempts of this process with TLS and DANE",
-  columns: ["when", "recipient", "outcome", "TLS", "DANE", "DNSSEC of MX, address, TLSA", "record", "channel", "reply or reason"],
+  columns: ["when", "recipient", "outcome", "protection", "reply or reason"],
+  kinds: ["words", "name", "short"],
   rows: remembered
     .slice(-MAX_ROWS)
     .reverse()
-    .map(({ at, recipient, outcome, tls, dane, dnssec, tlsa, protocol, cipher, group, reply, reason }) => [
-      dateText(at),
-      recipient,
-      outcome,
-      html`<code>${tls}</code>`,
-      dane,
-      `${dnssec.mx}, ${dnssec.address}, ${dnssec.tlsa}`,
-      html`<code>${shortened(tlsa ?? "", 40)}</code>`,
-      [protocol, cipher, group].filter((part) => part !== undefined).join(" "),
-      shortened(reason ?? reply ?? "", TEXT_CHARACTERS),
+    .map((record) => [
+      dateText(record.at),
+      record.recipient,
+      record.outcome,
+      protection(record),
+      shortened(record.reason ?? record.reply ?? "", TEXT_CHARACTERS),
     ]),
 })}`;
+}
+
+function protection({ tls, dane, dnssec, tlsa, protocol, cipher, group }: DeliveryRecord): Html {
+  const channel = [protocol, cipher, group].filter((part) => part !== undefined).join(" ");
+  return html`<code>${tls}</code>, DANE ${dane}<br>MX ${dnssec.mx}, address ${dnssec.address}, TLSA ${dnssec.tlsa}${tlsa === undefined ? undefined : html`<br><code>${shortened(tlsa, 32)}</code>`}${channel === "" ? undefined : html`<br>${channel}`}`;
 }

@@ -116,7 +116,7 @@ function hourTable(columns: readonly Column[]): Html {
   return dataTable({
     caption: "Delivery attempts by hour (UTC) and outcome of DANE",
     columns: ["hour", ...OUTCOME_GROUPS.map((group) => GROUP_WORDS[group])],
-    numeric: OUTCOME_GROUPS.map((_, index) => index + 1),
+    kinds: ["short", ...OUTCOME_GROUPS.map(() => "number" as const)],
     rows: columns.map(({ startMinute, counts }) => [hourText(startMinute), ...OUTCOME_GROUPS.map((group) => counts[group])]),
   });
 }

@@ -22,20 +22,20 @@ export type Overview = {
   visitor: Visitor;
 };
 
-const MAX_DESTINATIONS = 25;
+const MAX_DESTINATIONS = 15;
 const MAX_FAILING = 10;
 const MAX_EXCEPTIONS = 50;
-const REASON_CHARACTERS = 300;
+const REASON_CHARACTERS = 180;
 const MARKS = { fine: "✓", degraded: "!", trouble: "✗" } as const;
 const STATES = { ok: "fine", degraded: "degraded", failed: "trouble" } as const;
 
 export function overviewPage(overview: Overview): Html {
   const { facts, checks, counts, destinations, minutes, visitor } = overview;
-  return html`${verdictBox(relayVerdict(overview))}
+  return html`${verdictBox(relayVerdict(overview), facts.now)}
 ${queueFacts(counts, facts)}
 ${readerNote(visitor)}
 <h2 id="destinations">Waiting, by destination</h2>
-${waitingTable(destinations, facts.now)}
+${waitingTable(destinations, counts, facts.now)}
 <h2 id="outcomes">Delivery attempts and DANE, the last six hours</h2>
 <p class="quiet small">Each recipient of each attempt counts, of this process since ${dateText(facts.startedAt)}; times are UTC. All of it is in the metrics and the log.</p>
 ${outcomePicture(minutes, facts.now)}
@@ -45,6 +45,7 @@ ${failingTable(destinations, facts.now)}
 ${dataTable({
   caption: "The checks of /readyz",
   columns: ["check", "state", "in words"],
+  kinds: ["short", "short"],
   rows: checks.map(({ name, status, text }) => [name, state(STATES[status], status), text]),
 })}
 <h2 id="dnssec">DNSSEC</h2>
@@ -53,10 +54,10 @@ ${dnssecFacts(facts)}
 ${exceptionsTable(facts)}`;
 }
 
-function verdictBox({ kind, headline, reasons }: RelayVerdict): Html {
+function verdictBox({ kind, headline, reasons }: RelayVerdict, now: number): Html {
   const [first = "", ...more] = reasons;
   const said = more.length === 0 ? html`<p>${first}</p>` : html`<ul>${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`;
-  return html`<section class="verdict ${kind}"><h1><span class="mark" aria-hidden="true">${MARKS[kind]}</span> ${headline}</h1>${said}</section>`;
+  return html`<section class="verdict ${kind}"><h1><span class="mark" aria-hidden="true">${MARKS[kind]}</span> ${headline}</h1>${said}<p class="quiet small">As of ${dateText(now)}.</p></section>`;
 }
 
 function state(kind: keyof typeof MARKS, word: string): Html {
@@ -91,15 +92,20 @@ function unknown(what: string, reason: string): Html {
   return html`<p class="alarm">${what} could not be asked: ${reason}</p>`;
 }
 
-function waitingTable(destinations: Asked<readonly DestinationStatus[]>, now: number): Html {
+function waitingTable(destinations: Asked<readonly DestinationStatus[]>, counts: Asked<QueueCounts>, now: number): Html {
   if (destinations.kind === "unknown") return unknown("The queue", destinations.reason);
   const waiting = destinations.value.filter(({ recipients }) => recipients > 0);
-  if (waiting.length === 0) return html`<p class="quiet">Nothing waits.</p>`;
+  if (waiting.length === 0) {
+    // The count by destination is some seconds old at most.
+    const some =
+      counts.kind === "known" && counts.value.incoming + counts.value.active + counts.value.deferred + counts.value.held > 0;
+    return html`<p class="quiet">${some ? "What is in the queue has just come: load the page again in a few seconds." : "Nothing waits."}</p>`;
+  }
   const more = waiting.length - MAX_DESTINATIONS;
   return html`${dataTable({
     caption: "Destinations that mail waits for, most recipients first",
     columns: ["destination", "recipients", "messages", "oldest", "last reason"],
-    numeric: [1, 2],
+    kinds: ["name", "number", "number", "short", "words"],
     rows: waiting
       .slice(0, MAX_DESTINATIONS)
       .map(({ destination, recipients, messages, oldestAcceptedAt, reason }) => [
@@ -128,7 +134,8 @@ function failingTable(destinations: Asked<readonly DestinationStatus[]>, now: nu
   if (failing.length === 0) return html`<p class="quiet">None of the last attempts of this process failed.</p>`;
   return dataTable({
     caption: "Destinations by attempts that did not deliver, among the last attempts of this process",
-    columns: ["destination", "failed of tried", "last try", "TLS, wanted and got", "reason", "why"],
+    columns: ["destination", "failed", "last try", "TLS", "last reason", "why"],
+    kinds: ["name", "short", "short", "short", "words", "short"],
     rows: failing
       .slice(0, MAX_FAILING)
       .map((one) => [
@@ -165,6 +172,7 @@ function exceptionsTable({ exceptions, now }: RelayFacts): Html {
   return dataTable({
     caption: "Entries of delivery.tlsPolicies that relax what DANE demands",
     columns: ["domain", "level", "because", "until"],
+    kinds: ["name", "short"],
     rows: [...exceptions]
       .sort((one, other) => one.expiresAt - other.expiresAt)
       .slice(0, MAX_EXCEPTIONS)

@@ -47,11 +47,12 @@ table{border-collapse:collapse;width:100%;margin:.25rem 0 1rem}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{text-align:left;vertical-align:top;padding:.45rem .75rem .45rem 0;border-bottom:1px solid var(--line)}
 th{font-size:.8125rem;color:var(--quiet);font-weight:600;white-space:nowrap}
-td{min-width:4rem}
+@media (min-width:72rem){td.short{white-space:nowrap}td.name{min-width:9.5rem}td.words{min-width:11rem}}
 details th{white-space:normal}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 form{margin:0}
 .fields{display:flex;flex-wrap:wrap;gap:.75rem 1rem;align-items:end;margin:.75rem 0 1rem}
+.fields input{width:11rem}.fields input[size]{width:auto}
 .fields label,.field label{display:block;font-size:.875rem;color:var(--quiet)}
 .field{margin:.75rem 0}
 input,select,button,.button{font:inherit;color:inherit;min-height:2.5rem;padding:.35rem .7rem;border:1px solid var(--quiet);border-radius:4px;background:var(--card);max-width:100%}
@@ -67,7 +68,7 @@ button.plain{border:0;background:none;padding:0;min-height:0;color:var(--link);t
 .finding.error{border-left-color:var(--trouble)}.finding.warning{border-left-color:var(--degraded)}
 .chart{margin:.5rem 0}
 .chart svg:not(.swatch),.chain svg{display:block;width:100%;height:auto}
-.chart .narrow{display:none}
+.chart svg.narrow{display:none}
 .grid{stroke:var(--line)}
 .tick{fill:var(--quiet);font-size:12px}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.3rem 1.25rem;padding:0;margin:.5rem 0;font-size:.875rem}
@@ -81,19 +82,20 @@ rect.refused{fill:var(--refused)}rect.dns{fill:var(--dns)}rect.not-tried{fill:va
 .chain .arrow.insecure{stroke:var(--degraded);stroke-dasharray:5 4}.chain .arrow.broken{stroke:var(--trouble);stroke-dasharray:2 4}
 .chain text{fill:var(--ink);font-size:13px}.chain text.zone{font-weight:650;font-size:15px}.chain text.side{fill:var(--quiet)}
 .chain text.secure{fill:var(--fine)}.chain text.insecure{fill:var(--degraded)}.chain text.broken{fill:var(--trouble)}
+.pair h3:first-child{margin-top:.6rem}
 .pair{display:grid;grid-template-columns:minmax(0,26rem) minmax(0,1fr);gap:0 2rem}
 details{margin:.5rem 0 1rem}
 summary{cursor:pointer;padding:.25rem 0;color:var(--link)}
 .foot{color:var(--quiet);font-size:.875rem;border-top:1px solid var(--line);margin-top:3rem;padding-top:.75rem;padding-bottom:2rem}
 @media (max-width:46rem){
 .top .who{margin-left:0;width:100%}
-.chart .wide{display:none}.chart .narrow{display:block}
+.chart svg.wide{display:none}.chart svg.narrow{display:block}
 .pair{display:block}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody,tr,td{display:block}
 tr{border-bottom:1px solid var(--line);padding:.5rem 0}
-td{border:0;padding:.1rem 0;min-width:0;display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.75rem}
-td.number{text-align:left}
+td{border:0;padding:.1rem 0;display:grid;grid-template-columns:6.25rem minmax(0,1fr);gap:.75rem}
+td.number{text-align:left}td:not(:has(>span:not(:empty))){display:none}
 td::before{content:attr(data-label);color:var(--quiet);font-size:.875rem}
 .fields>*{width:100%}.fields input:not([type=checkbox]),.fields select{width:100%}
 }

@@ -1,5 +1,7 @@
 import { type Html, type HtmlValue, html } from "./html.ts";
 
+export type ColumnKind = "number" | "short" | "name" | "words";
+
 /**
  * A table that narrow screens show as a list of cards: every cell carries its column's name, and the roles say what it is to assistive technology
  * also where the style sheet shows no table.
@@ -8,13 +10,13 @@ export type DataTable = {
   /** Read aloud, and shown when printed; the heading above says the same to the eye. */
   caption: string;
   columns: readonly string[];
-  /** Columns of numbers. */
-  numeric?: readonly number[];
+  /** How wide each column wants to be, words when not given: `short` is not broken into lines, `name` is not broken within what is usual. */
+  kinds?: readonly ColumnKind[];
   rows: readonly (readonly HtmlValue[])[];
 };
 
-export function dataTable({ caption, columns, numeric = [], rows }: DataTable): Html {
-  const kind = (index: number): string => (numeric.includes(index) ? "number" : "text");
+export function dataTable({ caption, columns, kinds = [], rows }: DataTable): Html {
+  const kind = (index: number): string => kinds[index] ?? "words";
   return html`<table role="table"><caption>${caption}</caption>
 <thead role="rowgroup"><tr role="row">${columns.map((column, index) => html`<th role="columnheader" scope="col" class="${kind(index)}">${column}</th>`)}</tr></thead>
 <tbody role="rowgroup">${rows.map(

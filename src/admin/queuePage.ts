@@ -40,7 +40,7 @@ function filterForm(query: URLSearchParams): Html {
   const age = query.get("olderThanSeconds") ?? "";
   const ages = AGES.some(([value]) => value === age) ? AGES : [...AGES, [age, `${age} seconds`] as const];
   return html`<form method="get" action="/queue"><div class="fields">
-${textField("domain", "Destination", query, "example.org, or .example.org for its subdomains")}
+${textField("domain", "Destination", query, "example.org")}
 ${textField("sender", "Sender", query, "<> for notifications")}
 ${textField("reason", "Reason contains", query, "")}
 <div><label for="state">State</label><select id="state" name="state">${["", ...QUEUE_STATES].map((one) => option(one, one === "" ? "any state" : one, query.get("state") ?? ""))}</select></div>
@@ -117,11 +117,13 @@ function entryTable(entries: readonly QueueEntry[], now: number, visitor: Visito
       "message",
       "waiting",
       "state",
+      "tried",
       "next try",
       "destination",
       "recipients",
       "last reason",
     ],
+    kinds: [...(choosing ? (["short"] as const) : []), "short", "short", "short", "short", "short", "name", "name"],
     rows: entries.map((entry) => {
       const { id, acceptedAt, state, destination, recipients } = entry;
       const tries = Math.max(0, ...recipients.map(({ attempts }) => attempts));
@@ -134,7 +136,8 @@ function entryTable(entries: readonly QueueEntry[], now: number, visitor: Visito
         ...(choosing ? [box] : []),
         html`<a class="mono" href="/queue/${id}">${id}</a>`,
         spanText(now - acceptedAt),
-        tries === 0 ? state : `${state}, tried ${tries === 1 ? "once" : `${tries} times`}`,
+        state,
+        tries === 0 ? "not yet" : tries === 1 ? "once" : `${tries} times`,
         nextText(entry, now),
         destinationLink(destination),
         recipientsText(entry),
