@@ -72,7 +72,7 @@ export async function startRig(
       tlsRequiredNo: "honour",
       routes: [],
       sourceAddresses: [],
-      timeouts: { connectSeconds: 1, commandSeconds: 1 },
+      timeouts: { connectSeconds: 30, commandSeconds: 30 },
       retry: { initialSeconds: 1, maximumSeconds: 1, lifetimeHours: 1, delayWarningHours: 1 },
       maxConnections: 200,
       maxConnectionsPerDestination: 20,

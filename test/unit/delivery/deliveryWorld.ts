@@ -55,6 +55,8 @@ export type World = {
   sts?: Readonly<Record<string, string>>;
   insecureMx?: InsecureMxPolicy;
   allowLoopback?: boolean;
+  /** For an address that hangs. */
+  connectSeconds?: number;
   routes?: readonly RouteSetting[];
   /** Password files. */
   secrets?: Readonly<Record<string, string>>;
@@ -202,7 +204,7 @@ export async function startWorld(world: World) {
     insecureMx: world.insecureMx ?? "dane",
     stsPolicyFor: (domain) => Promise.resolve(stsOf(world, domain)),
     demandOf: () => ({ level: "dane", levelFrom: "default", messageTls: "unspecified", ...world.demand }),
-    request: { hostname: "relay.test", timeouts: { connectSeconds: 5, commandSeconds: 5 } },
+    request: { hostname: "relay.test", timeouts: { connectSeconds: world.connectSeconds ?? 30, commandSeconds: 60 } },
     localAddressFor: () => undefined,
     session: {
       now: () => Date.now(),

@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { mock, test } from "node:test";
 import { ATTEMPT_DELAY_MILLISECONDS, dial } from "../../../src/delivery/dial.ts";
 import { hangingListener } from "../../fake/hangingListener.ts";
+import { heldTimers } from "../../fake/heldTimers.ts";
 
 /** RFC 8305 §5 with real sockets: listeners on loopback addresses of one port, some closed, some hanging. */
 const NETWORK = `127.112.${1 + (process.pid % 250)}`;
@@ -97,14 +98,18 @@ timelessTest("a fourth waits until one of three that hang is given up", async ()
   for (const each of hanging) await each.close();
 });
 
-test("nobody takes a connection: each address says why", async () => {
+test("nobody takes a connection: each address says why", async (t) => {
   const hanging = await hangingListener(at(1));
   const { port } = hanging;
-  const dialled = await dial([{ address: at(1) }, { address: at(2) }], { port, connectSeconds: 1 });
+  const timers = heldTimers(t);
+  const dialling = dial([{ address: at(1) }, { address: at(2) }], { port, connectSeconds: 30 });
+  await timers.pass(ATTEMPT_DELAY_MILLISECONDS);
+  await timers.pass(30_000);
+  const dialled = await dialling;
   assert.ok(dialled.kind === "failed");
   assert.deepEqual(
     new Set(dialled.failures.map(({ text }) => text)),
-    new Set([`${at(2)} port ${port}: connection refused`, `${at(1)} port ${port}: no connection within 1 s`]),
+    new Set([`${at(2)} port ${port}: connection refused`, `${at(1)} port ${port}: no connection within 30 s`]),
   );
   await hanging.close();
 });

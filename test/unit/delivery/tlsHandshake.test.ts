@@ -15,7 +15,7 @@ const ACCEPT = { key: LEAF.keyPem, cert: LEAF.certificatePem };
 const TRUSTING: TlsNeed = { need: "authenticate", verify: () => ({ kind: "accepted" }) };
 
 function request(port: number, need: TlsNeed, more: Partial<ConnectionRequest> = {}): ConnectionRequest {
-  const timeouts = { connectSeconds: 5, commandSeconds: 5 };
+  const timeouts = { connectSeconds: 30, commandSeconds: 60 };
   return { address: ADDRESS, port, hostname: "relay.example", tls: need, implicitTls: false, timeouts, ...more };
 }
 
