@@ -11,7 +11,10 @@ import { stringify } from "yaml";
 import { SmtpClient } from "../fake/smtpClient.ts";
 import { type Peer, startPeer } from "../fake/smtpPeer.ts";
 
-/** Worker processes: what one of them that dies has acknowledged is delivered, and so is what fewer workers find in the others' shards. */
+/**
+ * Worker processes: what one of them that dies has acknowledged is delivered, and so is what fewer workers find in the others' shards; to the
+ * operator they are one relay.
+ */
 const NETWORK = "127.118.4";
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
 const ADMIN_PORT = 9025;
@@ -36,11 +39,13 @@ async function withDirectory(run: (directory: string, address: string) => Promis
 function serve(directory: string, address: string, next: string, workers: number): Serving {
   const file = join(directory, "relay.yaml");
   const listen = `${address}:2525`;
+  const token = join(directory, "token");
+  writeFileSync(token, "the-first-token-of-this-test");
   const configuration = {
     hostname: "relay.example",
     workers,
     submission: { listen: [listen] },
-    admin: { listen: `${address}:${ADMIN_PORT}` },
+    admin: { listen: `${address}:${ADMIN_PORT}`, tokenFile: token },
     spool: `file:${join(directory, "spool")}`,
     // No server is there, and no question is asked: routes by address need no DNS.
     resolver: { mode: "forward", upstreams: ["127.0.0.1:9"] },
@@ -122,88 +127,28 @@ async function stopped(serving: Serving): Promise<string> {
   return await serving.ended;
 }
 
-test("a worker is killed under load: what it acknowledged arrives, and it works again", () =>
+test("a worker is killed under load: what it acknowledged arrives; the queue of all is one; with fewer workers what is left over arrives", () =>
   withDirectory(async (directory, address) => {
-    const peer = await startPeer({ address: `${NETWORK}.${places + 1}` });
-    const serving = serve(directory, address, `[${peer.address}]:${peer.port}`, 2);
-    try {
-      await ready(serving);
-      const acknowledged = new Set<string>();
-      let number = 0;
-      let state: "going" | "over" = "going";
-      const lane = async (): Promise<void> => {
-        while (state === "going") {
-          number += 1;
-          const subject = `m${number}`;
-          if ((await send(serving.address, subject)) === "acknowledged") acknowledged.add(subject);
-        }
-      };
-      const lanes = Array.from({ length: LANES }, lane);
-      await until(
-        () => acknowledged.size >= 100,
-        () => `100 messages: ${acknowledged.size}`,
-      );
-      const [victim = 0, ...others] = workerPids(serving);
-      assert.equal(others.length, 1, "two workers");
-      process.kill(victim, "SIGKILL");
-      await until(
-        () => serving.log().includes('"state":"restarted"'),
-        () => serving.log(),
-      );
-      const before = acknowledged.size;
-      await until(
-        () => acknowledged.size >= before + 100,
-        () => `100 messages more than ${before}: ${acknowledged.size}`,
-      );
-      state = "over";
-      await Promise.all(lanes);
-      const missing = (): string[] => {
-        const arrived = new Set(subjects(peer));
-        return [...acknowledged].filter((subject) => !arrived.has(subject));
-      };
-      await until(
-        () => missing().length === 0,
-        () => `lost: ${missing().join(" ")}`,
-      );
-      await until(
-        async () => (await queued(serving)) === 0,
-        () => "an empty queue",
-      );
-      const times = new Map<string, number>();
-      for (const subject of subjects(peer)) times.set(subject, (times.get(subject) ?? 0) + 1);
-      assert.deepEqual(
-        [...times].filter(([, count]) => count > 2),
-        [],
-        "no more than one repetition for one kill",
-      );
-      const report = await get(serving, "/readyz");
-      for (const check of ["shard-1 spool", "shard-1 submission", "shard-2 spool", "shard-2 submission"])
-        assert.match(report, new RegExp(`^ok +${check}: `, "m"));
-      assert.equal(await stopped(serving), "0", serving.log());
-    } finally {
-      serving.process.kill("SIGKILL");
-      await serving.ended;
-      await peer.close();
-    }
-  }));
-
-test("fewer workers than before: what is left over in the shards of the others is delivered", () =>
-  withDirectory(async (directory, address) => {
-    let verdict = "451 4.3.2 later";
+    let verdict = "250 2.1.5 ok";
     const peer = await startPeer({ address: `${NETWORK}.${places + 1}`, replies: { RCPT: () => verdict } });
     const next = `[${peer.address}]:${peer.port}`;
-    const sent = Array.from({ length: 20 }, (_, n) => `left${n}`);
+    const left = Array.from({ length: 12 }, (_, n) => `left${n}`);
     try {
       const two = serve(directory, address, next, 2);
       try {
         await ready(two);
-        for (const subject of sent) assert.equal(await send(two.address, subject), "acknowledged");
-        assert.equal(await queued(two), sent.length);
+        await killedUnderLoad(two, peer);
+        verdict = "451 4.3.2 later";
+        for (const subject of left) assert.equal(await send(two.address, subject), "acknowledged");
+        assert.equal(await queued(two), left.length);
+        await oneQueue(two, directory, left.length);
         assert.equal(await stopped(two), "0", two.log());
       } finally {
         two.process.kill("SIGKILL");
         await two.ended;
       }
+      // Of the parts of a relay that does not serve.
+      assert.equal((await queueCommand(directory, "list", "--json")).trim().split("\n").length, left.length);
       verdict = "250 2.1.5 ok";
       const one = serve(directory, address, next, 1);
       try {
@@ -211,7 +156,8 @@ test("fewer workers than before: what is left over in the shards of the others i
           () => [1, 2].every((n) => one.log().includes(`"shard":"shard-${n}","state":"emptied"`)),
           () => one.log(),
         );
-        assert.deepEqual(subjects(peer).toSorted(), sent.toSorted());
+        const arrived = subjects(peer).filter((subject) => subject.startsWith("left"));
+        assert.deepEqual(arrived.toSorted(), left.toSorted());
         await ready(one);
         assert.equal(await send(one.address, "new"), "acknowledged");
         await until(
@@ -227,6 +173,112 @@ test("fewer workers than before: what is left over in the shards of the others i
       await peer.close();
     }
   }));
+
+async function killedUnderLoad(serving: Serving, peer: Peer): Promise<void> {
+  const acknowledged = new Set<string>();
+  let number = 0;
+  let state: "going" | "over" = "going";
+  const lane = async (): Promise<void> => {
+    while (state === "going") {
+      number += 1;
+      const subject = `m${number}`;
+      if ((await send(serving.address, subject)) === "acknowledged") acknowledged.add(subject);
+    }
+  };
+  const lanes = Array.from({ length: LANES }, lane);
+  const more = async (count: number): Promise<void> => {
+    const wanted = acknowledged.size + count;
+    await until(
+      () => acknowledged.size >= wanted,
+      () => `${wanted} messages: ${acknowledged.size}`,
+    );
+  };
+  await more(50);
+  const [victim = 0, ...others] = workerPids(serving);
+  assert.equal(others.length, 1, "two workers");
+  process.kill(victim, "SIGKILL");
+  await until(
+    () => serving.log().includes('"state":"restarted"'),
+    () => serving.log(),
+  );
+  await more(50);
+  state = "over";
+  await Promise.all(lanes);
+  const missing = (): string[] => {
+    const arrived = new Set(subjects(peer));
+    return [...acknowledged].filter((subject) => !arrived.has(subject));
+  };
+  await until(
+    () => missing().length === 0,
+    () => `lost: ${missing().join(" ")}`,
+  );
+  await until(
+    async () => (await queued(serving)) === 0,
+    () => "an empty queue",
+  );
+  const times = new Map<string, number>();
+  for (const subject of subjects(peer)) times.set(subject, (times.get(subject) ?? 0) + 1);
+  assert.deepEqual(
+    [...times].filter(([, count]) => count > 2),
+    [],
+    "no more than one repetition for one kill",
+  );
+  const report = await get(serving, "/readyz");
+  for (const check of ["shard-1 spool", "shard-1 submission", "shard-2 spool", "shard-2 submission"])
+    assert.match(report, new RegExp(`^ok +${check}: `, "m"));
+}
+
+/** The API of the supervisor and the command see the parts of all workers as one queue, with the token that a reload brought. */
+async function oneQueue(serving: Serving, directory: string, expected: number): Promise<void> {
+  const token = join(directory, "token");
+  const [first, second] = ["the-first-token-of-this-test", "the-second-token-of-this-test"];
+  const authorized = (value: string): { headers: Record<string, string> } => ({ headers: { authorization: `Bearer ${value}` } });
+  const json = async (path: string, options: RequestInit): Promise<{ status: number; body: Record<string, unknown> }> => {
+    const response = await fetch(`${serving.admin}/api/v1/${path}`, options);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  assert.equal((await json("status", {})).status, 401);
+  assert.equal((await json("status", authorized(first))).status, 200);
+  writeFileSync(token, second);
+  serving.process.kill("SIGHUP");
+  await until(
+    () => serving.log().split('"state":"reloaded"').length > 3,
+    () => serving.log(),
+  );
+  assert.equal((await json("status", authorized(first))).status, 401);
+  assert.match(serving.log(), /"event":"authentication","result":"failed","client":"127\.[0-9.]+","reason":"not the token/);
+  const { body } = await json("status", authorized(second));
+  const { incoming, active, deferred } = body.queue as Record<string, number>;
+  assert.equal((incoming ?? 0) + (active ?? 0) + (deferred ?? 0), expected);
+  assert.ok((body.deliveries as unknown[]).length > 0, "deliveries");
+  assert.equal((body.checks as unknown[]).length, 6, "the checks of both");
+  const { statistics } = (await json("queue/statistics", authorized(second))).body as { statistics: { messages: number }[] };
+  assert.deepEqual(
+    statistics.map(({ messages }) => messages),
+    [expected],
+  );
+  const { entries } = (await json("queue", authorized(second))).body as { entries: { id: string }[] };
+  assert.equal(entries.length, expected);
+  const ids = entries.map(({ id }) => id);
+  const held = { method: "POST", body: JSON.stringify({ action: "hold", ids }) };
+  const headers = { ...authorized(second).headers, "content-type": "application/json" };
+  const changed = (await json("queue/actions", { ...held, headers })).body as { changed: number; unknown: string[] };
+  assert.deepEqual([changed.changed, changed.unknown], [expected, []]);
+  assert.match(serving.log(), /"event":"audit","who":"token","client":"127\.[0-9.]+","action":"hold"/);
+  // By the workers' own sockets.
+  assert.match(await queueCommand(directory, "release", "--all"), new RegExp(`^${expected} entries released`));
+}
+
+async function queueCommand(directory: string, ...words: string[]): Promise<string> {
+  const args = [MAIN, "queue", ...words, "--config", join(directory, "relay.yaml")];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    out += chunk.toString();
+  });
+  await once(child, "close");
+  return out;
+}
 
 test("workers that cannot listen end the relay, with the reason in the log", () =>
   withDirectory(async (directory, address) => {
