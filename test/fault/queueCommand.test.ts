@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { runHere, type Told } from "../fake/commandLine.ts";
 import { SmtpClient } from "../fake/smtpClient.ts";
 import { type Peer, startPeer } from "../fake/smtpPeer.ts";
 import { MortalRelay, type RelayPlan } from "./mortalRelay.ts";
@@ -21,18 +22,17 @@ const POLL_MILLISECONDS = 100;
 /** Nothing is tried again by itself in the time of this test. */
 const NEVER = { initialSeconds: 3600, maximumSeconds: 7200 };
 
-type Told = { status: number; out: string; err: string };
 type Entry = { id: string; state: string; destination: string; recipients: readonly { attempts: number; reason?: string }[] };
 
-function queue(plan: RelayPlan, ...args: string[]): Promise<Told> {
-  const file = join(plan.directory, "relay.yaml");
-  return new Promise((resolve) => {
-    // In a folder of its own: nothing but --config says where the spool is.
-    execFile(process.execPath, [MAIN, "queue", ...args, "--config", file], { cwd: tmpdir() }, (error, out, err) => {
-      const code = error === null ? 0 : error.code;
-      resolve({ status: typeof code === "number" ? code : -1, out, err });
-    });
-  });
+/** The command is in this process, the relay in one of its own. */
+function queue({ directory }: RelayPlan, ...args: string[]): Promise<Told> {
+  return runHere(["queue", ...args, "--config", join(directory, "relay.yaml")]);
+}
+
+/** As the operator calls it, in a folder of its own: nothing but --config says where the spool is. */
+function asProcess({ directory }: RelayPlan, ...args: string[]) {
+  const words = [MAIN, "queue", ...args, "--config", join(directory, "relay.yaml")];
+  return spawnSync(process.execPath, words, { cwd: tmpdir(), encoding: "utf8" });
 }
 
 async function entries(plan: RelayPlan, ...filter: string[]): Promise<readonly Entry[]> {
@@ -91,6 +91,9 @@ test("queue commands while the relay serves, while it does not, and after kill -
     assert.equal(statSync(join(directory, "spool", "control.sock")).mode & 0o777, 0o600);
 
     const listed = await run("list", "--domain", "a.example");
+    const { status, stdout, stderr } = asProcess(plan, "list", "--domain", "a.example");
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.match(stdout, /\n2 entries\n$/);
     assert.match(listed.out, /^ID +AGE +STATE +TRIES +NEXT +DESTINATION +RECIPIENT\n/);
     assert.match(
       listed.out,
@@ -159,9 +162,7 @@ test("queue commands while the relay serves, while it does not, and after kill -
 test("a spool that is not there is not made", async () => {
   const directory = mkdtempSync(join(tmpdir(), "dane-relay-queue-command-"));
   const plan: RelayPlan = { directory, listen: RELAY, next: NEXT };
-  const relay = await serving(plan);
-  await relay.stop();
-  rmSync(join(directory, "spool"), { recursive: true });
+  writeFileSync(join(directory, "relay.yaml"), `hostname: relay.example\nspool: "file:${join(directory, "spool")}"\n`);
   const told = await queue(plan, "list");
   assert.deepEqual([told.status, told.out], [1, ""]);
   assert.match(told.err, /^dane-relay queue: there is no spool in .*spool\n$/);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { runHere, type Told } from "../../fake/commandLine.ts";
 import { SmtpClient } from "../../fake/smtpClient.ts";
 
 /** Users of submission through the whole process: made by the command, seen by the relay that runs, and what it says when their file breaks. */
@@ -18,6 +19,7 @@ const HOST = "127.116.7.1";
 const PORT = 20_000 + 2 * (process.pid % 6000);
 const ADMIN = `${HOST}:${PORT + 1}`;
 const USERS = join(FOLDER, "users");
+const POLL_MILLISECONDS = 200;
 
 const ENVIRONMENT = {
   DANE_RELAY_HOSTNAME: "relay.internal",
@@ -38,7 +40,7 @@ function start(args: readonly string[], input = ""): ChildProcess {
   return child;
 }
 
-async function run(args: readonly string[], input = ""): Promise<{ status: number; out: string; err: string }> {
+async function run(args: readonly string[], input = ""): Promise<Told> {
   const child = start(args, input);
   const said = { out: "", err: "" };
   child.stdout?.on("data", (chunk) => {
@@ -51,12 +53,17 @@ async function run(args: readonly string[], input = ""): Promise<{ status: numbe
   return { status, ...said };
 }
 
+/** The same by the same words, without a process of its own. */
+function users(args: readonly string[], input = ""): Promise<Told> {
+  return runHere(["users", ...args, "--file", USERS], { environment: ENVIRONMENT, input });
+}
+
 function plain(user: string, password: string): string {
   return `AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString("base64")}`;
 }
 
 test("users are made, seen while the relay runs, kept when their file breaks; and what the configuration risks is told at the start", async (t) => {
-  assert.deepEqual(await run(["users", "list"]), {
+  assert.deepEqual(await users(["list"]), {
     status: 1,
     out: "",
     err: `dane-relay users: ${USERS}: ENOENT: no such file or directory, stat '${USERS}'\n`,
@@ -90,17 +97,21 @@ test("users are made, seen while the relay runs, kept when their file breaks; an
   const accepted = await line(({ event }) => event === "accepted");
   assert.deepEqual([accepted.user, accepted.client], ["shop", "127.0.0.1"]);
 
-  assert.equal((await run(["users", "add", "news", "--stdin", "--senders", "@news.example"], "another password\n")).status, 0);
-  assert.equal((await run(["users", "list"])).out, "shop\nnews @news.example\n");
+  assert.equal((await users(["add", "news", "--stdin", "--senders", "@news.example"], "another password\n")).status, 0);
+  assert.equal((await users(["list"])).out, "shop\nnews @news.example\n");
   const other = await loggedIn("news", "another password");
   assert.match(await other.command("MAIL FROM:<a@sender.example>"), /^553 5\.7\.1 /);
 
   writeFileSync(USERS, "nonsense\n");
   const third = await SmtpClient.open(`${HOST}:${PORT}`);
   assert.match(await third.command(plain("shop", password)), /^235 /);
-  // A log-in within half a second of the last look does not look.
-  await loggedIn("shop", password);
-  await line(({ event, key, reason }) => event === "config" && key === "submission.usersFile" && /stay/.test(String(reason)));
+  // A log-in within half a second of the last look does not look, and by itself the relay looks each half minute: so until one has looked.
+  const told = ({ event, key, reason }: Line): boolean =>
+    event === "config" && key === "submission.usersFile" && /stay/.test(String(reason));
+  while (!seen.some(told)) {
+    (await loggedIn("shop", password)).destroy();
+    await delay(POLL_MILLISECONDS);
+  }
   assert.match(await (await fetch(`http://${ADMIN}/readyz`)).text(), /^degraded file of users: .*line 1 is not of version 1/m);
   assert.match(await (await fetch(`http://${ADMIN}/metrics`)).text(), /^dane_relay_file_unreadable\{file="users"\} 1$/m);
 
@@ -119,7 +130,7 @@ async function loggedIn(user: string, password: string): Promise<SmtpClient> {
     const client = await SmtpClient.open(`${HOST}:${PORT}`);
     if ((await client.command(plain(user, password))).startsWith("235")) return client;
     client.destroy();
-    await delay(200);
+    await delay(POLL_MILLISECONDS);
   }
   throw new Error(`${user} never got in`);
 }
@@ -135,12 +146,12 @@ test("a users file that cannot be used is no start, and one that others may read
 test("the command's own no", async () => {
   chmodSync(USERS, 0o600);
   for (const [args, status, err] of [
-    [["users", "delete", "nobody"], 1, /there is no user nobody/],
-    [["users", "add", "x", "--stdin"], 1, /fewer than 8/],
-    [["users", "add", "x"], 2, /no terminal/],
-    [["users", "add", "x", "--stdin", "--generate"], 2, /exclude/],
+    [["delete", "nobody"], 1, /there is no user nobody/],
+    [["add", "x", "--stdin"], 1, /fewer than 8/],
+    [["add", "x"], 2, /no terminal/],
+    [["add", "x", "--stdin", "--generate"], 2, /exclude/],
   ] as const) {
-    const result = await run(args, "short\n");
+    const result = await users(args, "short\n");
     assert.equal(result.status, status, args.join(" "));
     assert.match(result.err, err);
   }
