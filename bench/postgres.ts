@@ -136,7 +136,7 @@ export async function benchPostgres(options: PostgresBench, place: Place): Promi
   }
   const { rounds } = options;
   if (rounds === 0) return lines;
-  const result = await runCampaign({ block: CAMPAIGN_BLOCK, rounds });
+  const result = await runCampaign({ block: CAMPAIGN_BLOCK, rounds, place: "disk" });
   const { acknowledged, refused, repetitions, mostRepetitions, lost } = result;
   return [
     ...lines,
