@@ -2,7 +2,16 @@ import { decodeNsec, type TypeBitmap } from "../dns/dnssecRdata.ts";
 import { isMalformed, RR_TYPE } from "../dns/message.ts";
 import { commonAncestor, compareCanonical, type DomainName, displayName, isWithin, labelCount, wildcardOf } from "../dns/name.ts";
 import type { RRset } from "../dns/rrset.ts";
-import { type Denial, type DenialProofs, type DsDenial, endsAuthority, lacks, notProved, withoutDs } from "./denialProof.ts";
+import {
+  type Denial,
+  type DenialProofs,
+  type DsDenial,
+  endsAuthority,
+  lacks,
+  type NotProved,
+  notProved,
+  withoutDs,
+} from "./denialProof.ts";
 import type { WildcardExpansion } from "./rrsig.ts";
 
 /**
@@ -62,17 +71,26 @@ function denying(zone: DomainName, records: readonly NsecRecord[], name: DomainN
 }
 
 /** RFC 4035 §5.4: the owner and the next name exist, and so do all their ancestors. */
-function closestEncloser(record: NsecRecord, name: DomainName): DomainName {
+function closestShownBy(record: NsecRecord, name: DomainName): DomainName {
   const byOwner = commonAncestor(name, record.owner);
   const byNext = commonAncestor(name, record.next);
   return labelCount(byOwner) >= labelCount(byNext) ? byOwner : byNext;
+}
+
+/** `record` covers `name`. In one chain it shows the closest encloser; where another record shows a closer one they contradict each other. */
+function closestEncloser(records: readonly NsecRecord[], record: NsecRecord, name: DomainName): DomainName | NotProved {
+  const closest = closestShownBy(record, name);
+  const isContradicted = records.some((other) => labelCount(closestShownBy(other, name)) > labelCount(closest));
+  return isContradicted ? notProved(`the NSEC records disagree about what is above ${displayName(name)}`) : closest;
 }
 
 /** RFC 4035 §5.4: neither the name nor the wildcard at its closest encloser exists. */
 function nameError(zone: DomainName, records: readonly NsecRecord[], name: DomainName): Denial {
   const record = denying(zone, records, name);
   if (record === undefined) return notProved(`no NSEC record of ${displayName(zone)} covers ${displayName(name)}`);
-  const wildcard = wildcardOf(closestEncloser(record, name));
+  const encloser = closestEncloser(records, record, name);
+  if (typeof encloser !== "string") return encloser;
+  const wildcard = wildcardOf(encloser);
   const wildcardRecord = denying(zone, records, wildcard);
   if (wildcardRecord === undefined)
     return notProved(`no NSEC record of ${displayName(zone)} covers the wildcard ${displayName(wildcard)}`);
@@ -85,7 +103,9 @@ function noData(zone: DomainName, records: readonly NsecRecord[], name: DomainNa
   if (exact !== undefined) return exact;
   const record = denying(zone, records, name);
   if (record === undefined) return notProved(`no NSEC record of ${displayName(zone)} matches or covers ${displayName(name)}`);
-  const wildcard = wildcardOf(closestEncloser(record, name));
+  const encloser = closestEncloser(records, record, name);
+  if (typeof encloser !== "string") return encloser;
+  const wildcard = wildcardOf(encloser);
   const atWildcard = typeAbsent(zone, records, wildcard, type);
   if (atWildcard === undefined)
     return notProved(`no NSEC record of ${displayName(zone)} matches the wildcard ${displayName(wildcard)}`);
@@ -107,7 +127,9 @@ function typeAbsent(zone: DomainName, records: readonly NsecRecord[], name: Doma
 function noCloserMatch(zone: DomainName, records: readonly NsecRecord[], name: DomainName, expansion: WildcardExpansion): Denial {
   const record = denying(zone, records, name);
   if (record === undefined) return notProved(`no NSEC record of ${displayName(zone)} covers ${displayName(name)}`);
-  if (closestEncloser(record, name) !== expansion.closestEncloser)
+  const encloser = closestEncloser(records, record, name);
+  if (typeof encloser !== "string") return encloser;
+  if (encloser !== expansion.closestEncloser)
     return notProved(`the NSEC record shows a closer encloser of ${name} than ${expansion.closestEncloser}`);
   return { kind: "proved", ttlSeconds: record.ttl };
 }

@@ -1,4 +1,5 @@
 import { type Message, type ResourceRecord, RR_TYPE } from "../../src/dns/message.ts";
+import { isWithin } from "../../src/dns/name.ts";
 import type { ReasonCode } from "../../src/dnssec/securityStatus.ts";
 import type { Disagreement } from "./campaign.ts";
 import { sameOpinion } from "./judges.ts";
@@ -63,6 +64,16 @@ function hasUnsignedAlias({ answer }: Message, type: number): boolean {
   return answer.some((one) => one.type === type && !isSigned(one, answer));
 }
 
+/** Whether an unsigned CNAME stands before a signed DNAME that it is below. */
+function hasCnameBeforeDname({ answer }: Message): boolean {
+  return answer.some(
+    (dname, i) =>
+      dname.type === RR_TYPE.DNAME &&
+      isSigned(dname, answer) &&
+      answer.slice(0, i).some((one) => one.type === RR_TYPE.CNAME && !isSigned(one, answer) && isWithin(one.name, dname.name)),
+  );
+}
+
 const DENIALS: readonly number[] = [RR_TYPE.NSEC, RR_TYPE.NSEC3, RR_TYPE.SOA];
 
 /** A denial that is not in the authority section, an answer that is, or signatures in the additional section. */
@@ -92,6 +103,12 @@ const RULES: readonly Rule[] = [
       one.ours.records.includes(" CNAME "),
   },
   {
+    kind: "refused by mistake",
+    title: "a synthesized CNAME before its DNAME",
+    why: "The order of an answer section means nothing; CoreDNS puts every CNAME first. The DNAME is signed and makes this CNAME (RFC 6672 §5.3.1). Unbound drops a DNAME that comes later, and then misses it.",
+    matches: (one) => isLaxer(one) && hasCnameBeforeDname(one.mutant.message),
+  },
+  {
     kind: "another message",
     title: "the end of a joined alias chain",
     why: "We take the whole chain from one message where every part of it holds (RFC 1034 §4.3.2); Unbound asks for every target again.",
@@ -119,17 +136,6 @@ const RULES: readonly Rule[] = [
     title: "what DNAME and CNAME say does not fit together",
     why: "RFC 6672 §5.3.1: the CNAME is what the DNAME makes, and the name fits into 255 octets (§2.2). Unbound makes one of its own and drops what came.",
     matches: (one) => refusedFor(one, "dname-synthesis"),
-  },
-  {
-    kind: "stricter",
-    title: "a synthesized CNAME before its DNAME",
-    why: "RFC 6672 §3.2: the DNAME comes first; without one before it a CNAME must be signed. Unbound remembers the DNAME in some of these cases, and refuses in others.",
-    matches: (one) =>
-      isStricter(one) &&
-      one.mutant.message.answer.some(
-        (dname, i, answer) =>
-          dname.type === RR_TYPE.DNAME && hasUnsignedAlias({ ...one.mutant.message, answer: answer.slice(0, i) }, RR_TYPE.CNAME),
-      ),
   },
   {
     kind: "stricter",
@@ -198,6 +204,21 @@ const RULES: readonly Rule[] = [
     title: "a record beside the answer that is not authentic",
     why: "RFC 4035 §3.2.3: all of the authority section must be. Unbound keeps of a message with aliases, and drops of others, what it needs.",
     matches: (one) => saysWhy(one, /beside the (answer|denial of DS) is not authentic|but no such record/),
+  },
+  {
+    kind: "stricter",
+    title: "a wildcard's proof that another message has whole",
+    why: "RFC 4035 §5.3.4: the message with what came out of a wildcard proves that it might. Unbound remembers NSEC and NSEC3 records by their names, and the answer for the alias's target brings the same one, unspoiled.",
+    matches: (one) =>
+      refusedFor(one, "wildcard-unproved") && isAliased(one.mutant.message) && sameOpinion(one.unbound, one.truth),
+  },
+  {
+    kind: "stricter",
+    title: "a referral to two zones",
+    why: "RFC 1034 §4.3.2: a referral is to one. Of several we follow the one closest to the name, which nobody serves; Unbound takes the first.",
+    matches: (one) =>
+      saysWhy(one, /no server of .* answered/) &&
+      new Set(one.mutant.message.authority.flatMap(({ name, type }) => (type === RR_TYPE.NS ? [name] : []))).size > 1,
   },
   {
     kind: "stricter",

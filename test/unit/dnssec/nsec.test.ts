@@ -118,6 +118,24 @@ test("no data: compact denial names the missing name itself (RFC 9824)", () => {
   assert.equal(shown(proofs([compact]).noDs(name("nx.example"))), "noCut 3600");
 });
 
+test("a record that shows a closer encloser than the one that covers the name contradicts it: neither denies", () => {
+  const covering = nsec("*.example *.wildalias.example A RRSIG NSEC");
+  const closer = nsec("*.wild.example here.wild.example A RRSIG NSEC");
+  const asked = name("x.wild.example");
+  const expansion: WildcardExpansion = {
+    wildcard: name("*.example"),
+    closestEncloser: name("example"),
+    nextCloser: name("wild.example"),
+  };
+  assert.equal(shown(proofs([covering]).noData(asked, typeNumber("MX"))), "proved 3600");
+  assert.equal(shown(proofs([covering, closer]).noData(asked, typeNumber("MX"))), "notProved");
+  assert.equal(shown(proofs([covering]).noCloserMatch(asked, expansion)), "proved 3600");
+  assert.equal(shown(proofs([covering, closer]).noCloserMatch(asked, expansion)), "notProved");
+  const beside = [nsec("example a.example SOA"), nsec("b.example y.example A")];
+  assert.equal(shown(proofs(beside).nameError(asked)), "proved 3600");
+  assert.equal(shown(proofs([...beside, closer]).nameError(asked)), "notProved");
+});
+
 test("name error: minimally covering records (RFC 4470)", () => {
   const covers = nsec("mk~.example ml!.example RRSIG NSEC");
   const wildcard = nsec("\\033~.example \\043.example RRSIG NSEC");
