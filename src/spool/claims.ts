@@ -1,3 +1,4 @@
+import type { FreshMessages } from "./freshMessages.ts";
 import type { QueueTables, WorkRow } from "./queueTables.ts";
 import type { CountedEntry } from "./queueTally.ts";
 import type { Answer, ClaimedWork, Question, WorkKey } from "./storeOperation.ts";
@@ -46,13 +47,15 @@ class Cursor {
 
 export class Claims {
   readonly #tables: QueueTables;
+  readonly #fresh: FreshMessages;
   /** With the entry as it was claimed; without, where it could not be read. */
   readonly #works = new Map<string, CountedEntry | undefined>();
   /** Per message how many of its works are claimed, and whether it had been tried before. */
   readonly #messages = new Map<number, { works: number; tried: boolean }>();
 
-  constructor(tables: QueueTables) {
+  constructor(tables: QueueTables, fresh: FreshMessages) {
     this.#tables = tables;
+    this.#fresh = fresh;
   }
 
   end(key: WorkKey): void {
@@ -114,7 +117,7 @@ export class Claims {
 
   #take({ key, due }: WorkRow): ClaimedWork {
     const recipients = this.#tables.recipients(key);
-    const message = this.#tables.message(key.message);
+    const message = this.#fresh.take(key.message) ?? this.#tables.message(key.message);
     const { id, acceptedAt } = message.envelope;
     this.#works.set(keyText(key), { id, acceptedAt, destination: key.destination, recipients });
     const active = this.#messages.get(key.message);

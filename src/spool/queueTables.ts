@@ -13,6 +13,9 @@ const TLS_REPORT = 16;
 type Column = string | number | null | Uint8Array;
 type Row = Record<string, Column>;
 
+/** What was done within a transaction, to be followed up once it is committed: body files that are no longer needed, messages that were stored. */
+export type Applied = { files: readonly string[]; stored: readonly { sequence: number; message: MessageRow }[] };
+
 export type WorkRow = { key: WorkKey; due: number };
 
 function flagsOf(envelope: Envelope): number {
@@ -65,17 +68,21 @@ export class QueueTables {
     this.#statements = prepareStatements(database);
   }
 
-  /** Applies the changes in order; returns the body files that are no longer needed once the transaction is committed. */
-  apply(changes: readonly Change[]): readonly string[] {
+  /** Applies the changes in order. */
+  apply(changes: readonly Change[]): Applied {
     const tally = { incoming: 0, deferred: 0 };
     const files: string[] = [];
+    const stored: { sequence: number; message: MessageRow }[] = [];
+    const insert = (message: MessageRow): void => {
+      stored.push({ sequence: this.#insert(message, tally), message });
+    };
     for (const change of changes) {
       switch (change.kind) {
         case "store":
-          this.#insert(change.message, tally);
+          insert(change.message);
           break;
         case "settle":
-          for (const message of change.generated) this.#insert(message, tally);
+          for (const message of change.generated) insert(message);
           files.push(...this.#settle(change, tally));
           break;
         case "bring-forward":
@@ -89,7 +96,7 @@ export class QueueTables {
       }
     }
     if (tally.incoming !== 0 || tally.deferred !== 0) this.#statements.tally.run(tally.incoming, tally.deferred);
-    return files;
+    return { files, stored };
   }
 
   /** Whatever is due after `after` becomes due `by` milliseconds earlier, and not later than `latest`. */
@@ -97,7 +104,7 @@ export class QueueTables {
     for (const { destination } of this.destinations()) this.#statements.bringForward.run(destination, after, by, latest);
   }
 
-  #insert(message: MessageRow, tally: TallyChange): void {
+  #insert(message: MessageRow, tally: TallyChange): number {
     const { envelope } = message;
     const { lastInsertRowid } = this.#statements.insertMessage.run(
       envelope.id,
@@ -115,6 +122,7 @@ export class QueueTables {
       this.#statements.insertWork.run(lastInsertRowid, work.destination, work.due, JSON.stringify(work.recipients));
     }
     tally.incoming += 1;
+    return Number(lastInsertRowid);
   }
 
   #settle(change: Change & { kind: "settle" }, tally: TallyChange): readonly string[] {

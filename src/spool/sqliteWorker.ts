@@ -5,8 +5,9 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type AdminQuestion, isAdminQuestion } from "./adminOperation.ts";
 import { Claims } from "./claims.ts";
 import { type AtPoint, loadPoints } from "./commitPoint.ts";
+import { FreshMessages } from "./freshMessages.ts";
 import { QueueActions } from "./queueActions.ts";
-import { QueueTables } from "./queueTables.ts";
+import { type Applied, QueueTables } from "./queueTables.ts";
 import { QueueTally } from "./queueTally.ts";
 import { prepareDatabase } from "./schema.ts";
 import { failureOf, isLocked, isMissing } from "./storeFailure.ts";
@@ -25,6 +26,7 @@ function isChange(operation: Operation): operation is Change {
 class Queue {
   readonly #database: DatabaseSync;
   readonly #tables: QueueTables;
+  readonly #fresh = new FreshMessages();
   readonly #claims: Claims;
   readonly #actions: QueueActions;
   readonly #tally = new QueueTally();
@@ -38,7 +40,7 @@ class Queue {
     this.#database = database;
     this.#settings = settings;
     this.#tables = new QueueTables(database);
-    this.#claims = new Claims(this.#tables);
+    this.#claims = new Claims(this.#tables, this.#fresh);
     this.#actions = new QueueActions(database, this.#tables, this.#claims, this.#tally);
   }
 
@@ -78,10 +80,10 @@ class Queue {
   }
 
   #commit(changes: readonly Change[]): Answer {
-    let files: readonly string[];
+    let applied: Applied;
     try {
       this.#database.exec("BEGIN IMMEDIATE");
-      files = this.#tables.apply(changes);
+      applied = this.#tables.apply(changes);
       this.#tellOf(changes, "before-commit");
       this.#database.exec("COMMIT");
       this.#tellOf(changes, "after-commit");
@@ -91,7 +93,8 @@ class Queue {
       return this.#failure(error);
     }
     for (const change of changes) this.#count(change);
-    this.#removeBodies(files);
+    for (const { sequence, message } of applied.stored) this.#fresh.keep(sequence, message);
+    this.#removeBodies(applied.files);
     return { kind: "done" };
   }
 
