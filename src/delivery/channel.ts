@@ -4,6 +4,9 @@ import { type Reply, ReplyParser } from "../smtp/reply.ts";
 
 type Lost = Extract<DialogueInput, { kind: "lost" }>;
 
+/** Up to this size a copy costs less than a second buffer in the same write. */
+const MAX_COPIED_OCTETS = 16 * 1024;
+
 /** Names of what is waited for, for the text of a timeout. */
 const AWAITED: Readonly<Record<TimeoutPhase, string>> = {
   greeting: "no greeting",
@@ -72,6 +75,18 @@ export class Channel {
 
   send(octets: string | Buffer): void {
     if (this.#lost === undefined) this.#socket.write(octets);
+  }
+
+  /** Both in one go: small ones as one write, large ones without copying them. */
+  sendTogether(first: Buffer, second: Buffer): void {
+    if (first.length <= MAX_COPIED_OCTETS) {
+      this.send(Buffer.concat([first, second]));
+      return;
+    }
+    this.#socket.cork();
+    this.send(first);
+    this.send(second);
+    this.#socket.uncork();
   }
 
   /** The next reply, in order; a reply that came before the connection was lost still counts. */

@@ -52,7 +52,8 @@ async function sendContent(channel: Channel, content: () => AsyncIterable<Buffer
   if (step.framing === "chunk" && octets < step.octets)
     throw new Error(`content ended at ${octets} of its ${step.octets} octets`);
   if ((await channel.writable()) === "interrupted") return interrupted(channel);
-  channel.send(stuffing === undefined ? held : Buffer.concat([held, stuffing.end()]));
+  if (stuffing === undefined) channel.send(held);
+  else channel.sendTogether(held, stuffing.end());
   const answer = await channel.receive("end");
   return answer.kind === "lost" ? { ...answer, endSent: true } : answer;
 }

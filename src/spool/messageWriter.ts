@@ -27,7 +27,8 @@ export type WriterOptions = {
 
 /** Joined in memory of its own, so that it can be handed to the worker thread without another copy. */
 function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
+  // Not zeroed, for all of it is written below; "slow": not a part of the pool, which other buffers share.
+  const bytes = Buffer.allocUnsafeSlow(size);
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);

@@ -8,7 +8,6 @@ const COLON = 0x3a;
 const SPACE = 0x20;
 const TAB = 0x09;
 
-const FIRST_CAPACITY = 4096;
 /** RFC 5322 §2.2: printable US-ASCII except colon; RFC 5322 §4.5 allows white space before the colon. */
 const FIELD_NAME = /^([!-9;-~]+)[ \t]*$/;
 /** RFC 8689 §3. */
@@ -29,7 +28,7 @@ export type HeaderState = "open" | "complete" | "too-big";
 
 export class HeaderSection {
   readonly #limit: number;
-  #bytes = Buffer.allocUnsafe(FIRST_CAPACITY);
+  #bytes: Buffer = Buffer.alloc(0);
   #length = 0;
   #lineStart = 0;
   #scanned = 0;
@@ -78,7 +77,13 @@ export class HeaderSection {
     };
   }
 
+  /** The first piece is mostly the only one, and is used as it is; it is copied when more comes. */
   #append(content: Buffer): void {
+    if (this.#length === 0) {
+      this.#bytes = content;
+      this.#length = content.length;
+      return;
+    }
     const needed = this.#length + content.length;
     if (needed > this.#bytes.length) {
       const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));

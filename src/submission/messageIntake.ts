@@ -119,13 +119,17 @@ export class MessageIntake {
     );
     this.#headerOpen = false;
     this.#added = added.length;
-    return this.#write(Buffer.concat([added, this.#header.bytes]));
+    return this.#write(added, this.#header.bytes);
   }
 
   /** Never rejects: a failure becomes the refusal that `finish` gives. */
-  #write(content: Buffer): Promise<void> {
-    this.#written = this.#options.writer.write(content).catch((error: unknown) => this.#fail(error));
+  #write(...pieces: readonly Buffer[]): Promise<void> {
+    this.#written = this.#writeInOrder(pieces).catch((error: unknown) => this.#fail(error));
     return this.#written;
+  }
+
+  async #writeInOrder(pieces: readonly Buffer[]): Promise<void> {
+    for (const piece of pieces) await this.#options.writer.write(piece);
   }
 
   #fail(error: unknown): void {
