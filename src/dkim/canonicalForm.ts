@@ -22,10 +22,12 @@ export function relaxedField(field: string): string {
   return `${name.toLowerCase()}:${value}`;
 }
 
-/** Line ends that earlier pieces held back are hashed in blocks of this many. */
+/** Line ends that earlier slices held back are hashed in blocks of this many. */
 const LINES_PER_BLOCK = 4096;
 const BLOCK_OF_LINES = Buffer.from("\r\n".repeat(LINES_PER_BLOCK));
-/** A space and a CR that an earlier piece held back. */
+/** Octets that are made canonical at a time. */
+const SLICE_OCTETS = 16_384;
+/** A space and a CR that an earlier slice held back. */
 const CARRIED_OCTETS = 2;
 
 /**
@@ -40,9 +42,14 @@ export class RelaxedBodyHash {
   /** A CR that may be the first half of a line end. */
   #carriageReturn: "none" | "pending" = "none";
   #content: "none" | "some" = "none";
+  readonly #out = Buffer.allocUnsafe(SLICE_OCTETS + CARRIED_OCTETS);
 
   update(piece: Buffer): void {
-    const out = Buffer.allocUnsafe(piece.length + CARRIED_OCTETS);
+    for (let at = 0; at < piece.length; at += SLICE_OCTETS) this.#slice(piece.subarray(at, at + SLICE_OCTETS));
+  }
+
+  #slice(piece: Buffer): void {
+    const out = this.#out;
     let length = 0;
     let lineEnds = this.#lineEnds;
     let space = this.#space;
@@ -61,7 +68,7 @@ export class RelaxedBodyHash {
         if (octet === SPACE || octet === TAB || octet === CR) continue;
       }
       if (lineEnds > 0) {
-        // Those of this piece fit in the room that they left; those of earlier pieces may not.
+        // Those of this slice fit in the room that they left; those of earlier ones may not.
         if (length + 2 * lineEnds > i) {
           this.#hash.update(out.subarray(0, length));
           length = 0;
