@@ -3,7 +3,8 @@ import { createConnection, isIP, type Socket } from "node:net";
 /** One address to connect to, and the local address to do it from. */
 export type DialTarget = { address: string; localAddress?: string };
 
-export type DialFailure = { address: string; text: string };
+/** `blame`: nothing went out, for want of something on this machine; it says nothing of the address. */
+export type DialFailure = { address: string; text: string; blame?: "here" };
 
 export type Dialled =
   | { kind: "connected"; socket: Socket; address: string }
@@ -22,8 +23,15 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "host unreachable",
   ENETUNREACH: "network unreachable: no route, or no address of this family",
   ETIMEDOUT: "connection timed out",
-  EADDRNOTAVAIL: "the configured source address is not one of this machine's",
+};
+
+/** Those that are this machine's own. */
+const OWN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: "the configured source address is not one of this machine's, or has no port left",
   EMFILE: "out of file descriptors",
+  ENFILE: "this machine is out of file descriptors",
+  ENOBUFS: "this machine is out of memory for connections",
+  ENOMEM: "this machine is out of memory",
 };
 
 /**
@@ -70,7 +78,8 @@ class Race {
       noDelay: true,
       ...(localAddress === undefined ? {} : { localAddress }),
     });
-    const fail = (text: string): void => this.#failed(socket, { address, text: `${address} port ${port}: ${text}` });
+    const fail = (text: string, more: Pick<DialFailure, "blame"> = {}): void =>
+      this.#failed(socket, { address, text: `${address} port ${port}: ${text}`, ...more });
     this.#open.set(
       socket,
       setTimeout(() => fail(`no connection within ${connectSeconds} s`), connectSeconds * 1000),
@@ -79,7 +88,9 @@ class Race {
     // Stays attached: an error finds a listener at any time.
     socket.on("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? error.message;
-      fail(CONNECT_ERRORS[code] ?? code);
+      const own = OWN_ERRORS[code];
+      if (own === undefined) fail(CONNECT_ERRORS[code] ?? code);
+      else fail(own, { blame: "here" });
     });
     if (this.#waiting.length > 0) this.#delay = setTimeout(() => this.next(), ATTEMPT_DELAY_MILLISECONDS);
   }

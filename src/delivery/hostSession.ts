@@ -1,7 +1,7 @@
 import type { MatchVerdict } from "../dane/matchVerdict.ts";
 import { presentTlsa, type Tlsa } from "../dane/tlsa.ts";
 import { displayName } from "../dns/name.ts";
-import { type DaneOutcome, type Outcome, sessionOutcome, type TlsGot, type Unmet } from "../policy/disposition.ts";
+import { type DaneOutcome, localOutcome, type Outcome, sessionOutcome, type TlsGot, type Unmet } from "../policy/disposition.ts";
 import type { StsDemand, UsableDemand } from "../policy/stsPolicy.ts";
 import { type DaneAuthenticate, tlsWord } from "../policy/tlsPolicy.ts";
 import type {
@@ -16,7 +16,7 @@ import type { SessionSource } from "./connectionPool.ts";
 import type { HostPolicies } from "./hostPolicies.ts";
 import type { Trace } from "./ledger.ts";
 import { ServerVerification, type VerificationContext } from "./serverVerification.ts";
-import { failureText } from "./sessionFailure.ts";
+import { failureText, isOurs } from "./sessionFailure.ts";
 import { failedOutcome, type StsOutcome, testingOutcome } from "./stsOutcome.ts";
 
 /**
@@ -49,6 +49,7 @@ export type HostConnection = {
   /** What follows where no host meets the demand. */
   unmet: Unmet;
   dnssec: Trace["dnssec"];
+  tlsaTtlSeconds?: number;
   request: Omit<ConnectionRequest, "tls" | "address" | "serverName">;
   /** SNI where no TLSA base domain rules: the host's own name; undefined for an address literal. */
   serverName?: string;
@@ -255,7 +256,7 @@ function failed(wanted: HostConnection, failure: ConnectionFailure, verification
   return {
     kind: "failed",
     stage,
-    outcome: sessionOutcome(stage, cause, connection.unmet),
+    outcome: isOurs(failure) ? localOutcome(cause) : sessionOutcome(stage, cause, connection.unmet),
     failure,
     ...(verification.match === undefined ? {} : { match: verification.match }),
     trace: first === undefined ? trace : { ...trace, tlsa: presentTlsa(first) },

@@ -10,7 +10,8 @@ import type { DialTarget } from "./dial.ts";
  *                                       ^                       |
  *                                       +------- failed --------+     each rest is twice as long as the one before
  *
- * Only what stands for the host itself counts: no connection, no greeting or a refusal instead, no EHLO. TLS depends on what is demanded.
+ * Only what stands for the host itself counts: no connection, no greeting or a refusal instead, no EHLO. TLS depends on what is demanded; and
+ * what this machine is short of is no fault of the host's.
  */
 export type RestingHostsOptions = { clock: Clock; maxRemembered?: number };
 
@@ -80,8 +81,8 @@ export class RestingHosts {
   /** Each address that was tried, or the one that was connected to; nothing is known of one that was only slower. */
   #learnAll(address: string, port: number, result: ConnectionResult): void {
     if (result.kind === "failed" && result.failure.dialled !== undefined) {
-      for (const { address: tried, text } of result.failure.dialled)
-        this.#learn(`${tried} ${port}`, { kind: "failed", failure: { stage: "connect", text } });
+      for (const { address: tried, text, blame } of result.failure.dialled)
+        if (blame === undefined) this.#learn(`${tried} ${port}`, { kind: "failed", failure: { stage: "connect", text } });
       return;
     }
     const ends = result.kind === "ready" ? result.session.ends : result.failure.ends;

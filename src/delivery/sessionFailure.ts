@@ -8,6 +8,11 @@ import type { ConnectionFailure } from "./connection.ts";
 type PkixDemand = Extract<UsableDemand, { kind: "authenticateByPkix" }>;
 type FailedConnection = { host: string; address: string; tls: UsableDemand };
 
+/** Whether nothing went out to any address, for want of something on this machine. */
+export function isOurs({ dialled = [] }: ConnectionFailure): boolean {
+  return dialled.length > 0 && dialled.every(({ blame }) => blame === "here");
+}
+
 /**
  * The words for a session that did not come about: one sentence for log, queue and DSN that names the host, says what was demanded by
  * whom, what was there instead, and who has to do what.

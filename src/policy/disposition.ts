@@ -119,6 +119,11 @@ export function sessionOutcome(stage: SessionStage, cause: Omit<Cause, "kind">, 
   }
 }
 
+/** No session, for want of something on this machine: nobody outside is to blame. */
+export function localOutcome(cause: Omit<Cause, "kind">): Outcome {
+  return { kind: "deferred", status: "4.3.0", cause: { ...cause, kind: "local" } };
+}
+
 /** A reply that is not 2yz, in a transaction: its status decides (RFC 3463 §2). A 4yz may be tried at the next host at once. */
 export function replyOutcome(phase: SmtpPhase, reply: Reply, where: { host: string; address: string }): Verdict {
   const status = statusOf(phase, reply);

@@ -137,3 +137,15 @@ test("a local address that is not ours fails that address only", async () => {
 test("a name is never looked up", () => {
   assert.throws(() => dial([{ address: at(1) }, { address: "localhost" }], { port: 25, connectSeconds: 1 }), /not an IP address/);
 });
+
+test("a local address that is not ours is blamed on this machine, a refusal is not", async () => {
+  const free = await listen(at(3));
+  const { port } = free;
+  await closed(free);
+  const dialled = await dial([{ address: at(3), localAddress: "192.0.2.1" }, { address: at(3) }], { port, connectSeconds: 30 });
+  assert.ok(dialled.kind === "failed");
+  assert.deepEqual(
+    dialled.failures.map(({ blame }) => blame),
+    ["here", undefined],
+  );
+});

@@ -63,3 +63,19 @@ test("a session that cannot be judged is destroyed, and its place is free", asyn
   await assert.rejects(openHostSession(CONNECTION, context, "pool-or-new"), /^Error: a bug$/);
   assert.deepEqual([session.state, pool.open], ["closed", 0]);
 });
+
+const HERE = { address: "192.0.2.1", text: "out of file descriptors", blame: "here" } as const;
+const THERE = { address: "192.0.2.2", text: "connection refused" } as const;
+for (const [title, dialled, expected] of [
+  ["what this machine is short of", [HERE], ["4.3.0", "local"]],
+  ["one of two addresses refused", [HERE, THERE], ["4.4.1", "connect"]],
+] as const) {
+  test(`no connection, ${title}: ${expected.join(", ")}`, async () => {
+    const { context } = contextOf(fakeSession({ kind: "clear", starttlsOffered: false }));
+    const failure = { stage: "connect", text: dialled.map(({ text }) => text).join("; "), dialled } as const;
+    const connect = () => Promise.resolve({ kind: "failed", failure } as const);
+    const opened = await openHostSession(CONNECTION, { ...context, connect }, "new");
+    assert.ok(opened.kind === "failed" && opened.outcome.kind === "deferred");
+    assert.deepEqual([opened.outcome.status, opened.outcome.cause.kind], expected);
+  });
+}

@@ -130,6 +130,13 @@ test("whatever breaks in the probe itself does not leave the host resting for ev
   assert.equal(await attempt(READY), "tried");
 });
 
+test("what this machine is short of rests no host", async () => {
+  const { attempt } = fixture();
+  const dialled = [{ address: "192.0.2.1", text: "out of file descriptors", blame: "here" }] as const;
+  const failed: ConnectionResult = { kind: "failed", failure: { stage: "connect", text: "out of file descriptors", dialled } };
+  for (let i = 0; i < 5; i += 1) assert.equal(await attempt(failed), "tried");
+});
+
 test("of several addresses only those that do not rest are tried; each that fails is remembered by itself", async () => {
   const clock = new SteppedClock();
   const hosts = new RestingHosts({ clock });
