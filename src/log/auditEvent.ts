@@ -3,6 +3,8 @@ export type AuditEvent = {
   event: "audit";
   who: "local" | "token" | "session" | "loopback";
   client?: string;
+  /** User of the operating system, where a command acted without a relay. */
+  uid?: number;
   action: "retry" | "hold" | "release" | "delete";
   /** As it was asked for; at most the first ids. Empty: the whole queue. */
   filter: {

@@ -6,6 +6,7 @@ import type { Config } from "../config/schema.ts";
 import type { QueueAdmin } from "../spool/queueAdmin.ts";
 import { SeveralQueues } from "../spool/severalQueues.ts";
 import { StoreError } from "../spool/store.ts";
+import { auditedQueue } from "./auditFile.ts";
 import { controlClient } from "./controlClient.ts";
 
 /** The operator's hands on the queue of a configuration, as a command has them. */
@@ -23,7 +24,7 @@ export function filterFrom(given: Readonly<Record<string, unknown>>, now: number
  */
 export async function openQueue(config: Config): Promise<OpenQueue> {
   const { spool } = config;
-  if (spool.kind === "postgres") return openStore(config);
+  if (spool.kind === "postgres") return openStore(config, config);
   const directories = queueDirectories(spool.directory);
   // A command must not make a spool where there is none.
   if (directories.length === 0) throw new StoreError("io", `there is no spool in ${spool.directory}`);
@@ -54,14 +55,15 @@ function queueDirectories(directory: string): readonly string[] {
 async function openDirectory(config: Config, directory: string): Promise<OpenQueue> {
   const client = await controlClient(directory);
   if (client !== undefined) return { queueAdmin: client, close: () => Promise.resolve() };
-  return openStore({ ...config, spool: { kind: "file", directory } });
+  return openStore({ ...config, spool: { kind: "file", directory } }, config);
 }
 
-async function openStore(config: Config): Promise<OpenQueue> {
+/** `whole`: what says where actions are told of. */
+async function openStore(config: Config, whole: Config): Promise<OpenQueue> {
   // What a relay would log at its start is no part of a command's output.
   const log = { event: () => undefined, reconfigure: () => undefined, flush: () => Promise.resolve() };
   // Loaded only now: most commands meet a relay that serves.
   const { openSpool } = await import("./spool.ts");
   const store = await openSpool({ config, clock: systemClock, random: systemRandom, log }, undefined);
-  return { queueAdmin: store.queueAdmin, close: () => store.close() };
+  return { queueAdmin: auditedQueue(store.queueAdmin, whole), close: () => store.close() };
 }

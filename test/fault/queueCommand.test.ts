@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -131,6 +131,20 @@ test("queue commands while the relay serves, while it does not, and after kill -
     assert.equal(bodies(), 0);
     assert.deepEqual(await run("release", "--all"), { status: 0, out: "1 entry released\n1 not held\n", err: "" });
     assert.equal((await run("hold", "--state", "held", "--reason", "no such reason")).status, 1);
+    // No relay's log could hear of these.
+    const auditFile = join(directory, "spool", "audit.log");
+    assert.equal(statSync(auditFile).mode & 0o777, 0o600);
+    const told = readFileSync(auditFile, "utf8").trim().split("\n");
+    assert.deepEqual(
+      told.map((line) => /"event":"audit".*"action":"(\w+)".*"outcome":"done","changed":(\d)/.exec(line)?.slice(1)),
+      [
+        ["delete", "1"],
+        ["release", "1"],
+        ["hold", "0"],
+      ],
+    );
+    assert.match(told[0] ?? "", /"time":"\S+Z".*"who":"local"/);
+    assert.ok(told[0]?.includes(`"filter":{"ids":["${second.id}"]}`) && told[0].includes(`"uid":${process.getuid?.()}`));
 
     peer = await startPeer(NEXT);
     relay = await serving(plan);
