@@ -1,5 +1,5 @@
 import type { Settled, Work } from "../../src/spool/message.ts";
-import type { ClaimRequest, Store } from "../../src/spool/store.ts";
+import type { ClaimRequest, MessageWriter, Store } from "../../src/spool/store.ts";
 
 /** A queue in memory for tests of delivery: each work is handed out once, and `deliver` resolves with what was recorded for it. */
 export class MemoryStore implements Store {
@@ -17,7 +17,7 @@ export class MemoryStore implements Store {
     });
   }
 
-  begin(): never {
+  begin(): MessageWriter {
     throw new Error("nothing is submitted here");
   }
 
