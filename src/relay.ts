@@ -13,6 +13,7 @@ import { closeInTurn } from "./relay/closing.ts";
 import { createEngine, engineSettings, stopDelivery } from "./relay/delivery.ts";
 import { type DkimSigning, openDkimSigning } from "./relay/dkimSigning.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
+import { openWatch, type Watch } from "./relay/hostHistory.ts";
 import { observe } from "./relay/observation.ts";
 import { openControl, openOperator } from "./relay/operator.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
@@ -76,16 +77,18 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     void store.failed.then((error) => failure.resolve(error));
     const mtaSts = await openRelayMtaSts(parts, resolver);
     opened.push(() => mtaSts.stop());
-    const reporting = openRelayReporting(parts, resolver, store);
-    opened.push(() => reporting.stop());
+    const { reporting, watch } = openRelayObservers(parts, resolver, store);
+    opened.push(() => Promise.all([reporting.stop(), watch.stop()]).then(() => undefined));
     const signing = openDkimSigning(parts);
     opened.push(() => signing.stop());
-    const engine = createEngine(parts, { resolver, store, mtaSts, reporting, signer: signing.signer });
+    const engine = createEngine(parts, { resolver, store, mtaSts, reporting, watch, signer: signing.signer });
     const submission = await openSubmission(parts, store);
     const { listener } = submission;
     const checks = (): ReturnType<typeof checksOf> => checksOf(store, submission, signing, resolver);
-    const operator = openOperator(parts, { store, engine, resolver, mtaSts, submission, checks });
-    const metrics = createExposition(parts.instruments, () => observe(parts, { store, submission, engine, resolver, signing }));
+    const operator = openOperator(parts, { store, engine, resolver, mtaSts, submission, watch, checks });
+    const metrics = createExposition(parts.instruments, () =>
+      observe(parts, { store, submission, engine, resolver, signing, watch }),
+    );
     if (options.onQuestion === undefined) {
       const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks });
       opened.push(() => admin.close());
@@ -151,15 +154,17 @@ function openRelayMtaSts({ config, clock, log }: Parts, { resolver }: OpenResolv
   );
 }
 
-function openRelayReporting(parts: Parts, { resolver }: OpenResolver, store: Store): TlsReporting {
+/** Who hears of each session: the reports to its operator, and the history of the host. */
+function openRelayObservers(parts: Parts, { resolver }: OpenResolver, store: Store): { reporting: TlsReporting; watch: Watch } {
   const { log } = parts;
-  return openTlsReporting({
+  const reporting = openTlsReporting({
     ...parts,
     resolver,
     store,
     onEvent: (event) => reportTlsReport(event, parts),
     onTrouble: (error) => log.event({ event: "queue", state: "unwritable", reason: `TLS reports: ${textOf(error)}` }),
   });
+  return { reporting, watch: openWatch(parts) };
 }
 
 function reportTlsReport(event: ReportEvent, { log, instruments }: Parts): void {

@@ -36,6 +36,13 @@ export const SETTINGS = {
   tlsrpt: TLSRPT_SETTINGS,
   dkim: DKIM_SETTINGS,
   mtaSts: MTA_STS_SETTINGS,
+  history: {
+    days: setting(
+      integer(0, 3650),
+      400,
+      "How many days it is kept in the state directory which certificates and TLSA records mail hosts had, for explain and for the rollovers in the metrics. 0: not at all.",
+    ),
+  },
   admin: {
     listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez, /readyz and the API."),
     tokenFile: optionalSetting(

@@ -6,6 +6,7 @@ import type { ConnectionRequest } from "./connection.ts";
 import type { DialTarget } from "./dial.ts";
 import type { HostEvidence } from "./host.ts";
 import type { HostConnection, SessionContext } from "./hostSession.ts";
+import type { DeliverySight } from "./hostSight.ts";
 import type { Ledger, Trace } from "./ledger.ts";
 import type { Route, RouteContext } from "./route.ts";
 import type { StsPolicyFor } from "./stsOutcome.ts";
@@ -30,6 +31,8 @@ export type DeliveryContext = {
   onHost: (trace: Trace) => void;
   /** How one session, or what kept us from it, counts in the reports to the host's operator (RFC 8460). */
   onSession?: (result: SessionResult) => void;
+  /** What a new session showed of its host. */
+  onSight?: (sight: DeliverySight) => void;
   /** Our own fault: a bug, or content that cannot be read. */
   onTrouble: (error: unknown) => void;
 };
@@ -53,6 +56,7 @@ export function connectionTo(
     address,
     ...demand,
     dnssec: evidence.dnssec,
+    ...(evidence.tlsaTtlSeconds === undefined ? {} : { tlsaTtlSeconds: evidence.tlsaTtlSeconds }),
     request: {
       ...context.request,
       port: route.port,

@@ -16,6 +16,7 @@ import { type DestinationFeedback, feedbackOf } from "./destinationFeedback.ts";
 import type { RateSetting } from "./destinationRates.ts";
 import { checkDomain, type DomainCheck } from "./domainCheck.ts";
 import { heldContent } from "./heldContent.ts";
+import type { DeliverySight } from "./hostSight.ts";
 import type { RecipientOutcome, Trace } from "./ledger.ts";
 import type { MessageSigner } from "./messageSigner.ts";
 import { type ComposedNotice, composeNotices, unsaid } from "./notices.ts";
@@ -46,6 +47,8 @@ export type DeliveryModuleEvent =
   | { kind: "host"; trace: Trace }
   /** One session, or what kept us from it, for TLS reports. */
   | { kind: "session"; result: SessionResult }
+  /** What a new session showed of its host, for the history. */
+  | { kind: "sight"; sight: DeliverySight }
   | { kind: "handshake"; protocol: string; group?: string }
   /** A session of the pool was taken for a further transaction. */
   | { kind: "reused" }
@@ -244,6 +247,7 @@ export class DeliveryEngine {
         : { signatures: (work: Work) => signer.fieldsFor(work.envelope, () => this.#contentOf(work)) }),
       onHost: (trace) => onEvent({ kind: "host", trace }),
       onSession: (result) => onEvent({ kind: "session", result }),
+      onSight: (sight) => onEvent({ kind: "sight", sight }),
       onTrouble: (error) => onEvent({ kind: "trouble", error }),
     };
   }

@@ -14,7 +14,15 @@ import type { HostsRoute, LiteralRoute } from "./route.ts";
 
 /** What DNS says of one host of a route: where to connect, and what DANE asks of the connection. */
 export type HostEvidence =
-  | { kind: "reachable"; host: string; addresses: readonly string[]; dane: DanePolicy; dnssec: Trace["dnssec"] }
+  | {
+      kind: "reachable";
+      host: string;
+      addresses: readonly string[];
+      dane: DanePolicy;
+      dnssec: Trace["dnssec"];
+      /** Of the TLSA RRset that decided. */
+      tlsaTtlSeconds?: number;
+    }
   /** Proved to have no address that may be connected to. */
   | { kind: "absent"; host: string; why: HostAbsence; dnssec: Trace["dnssec"] }
   /** Its addresses could not be looked up: it may have some. */
@@ -54,7 +62,8 @@ async function gatherEvidence(
   if (isExempt(demand)) return { kind: "reachable", host, addresses, dane: { kind: "notApplicable", because: "exempt" }, dnssec };
   const { origin, port } = route;
   const found = await discover({ host: name, port, origin, insecureMx: context.insecureMx, a, aaaa }, context.resolver);
-  return { kind: "reachable", host, addresses, dane: found.policy, dnssec: { ...known, tlsa: found.tlsa } };
+  const ttl = found.ttlSeconds === undefined ? {} : { tlsaTtlSeconds: found.ttlSeconds };
+  return { kind: "reachable", host, addresses, dane: found.policy, dnssec: { ...known, tlsa: found.tlsa }, ...ttl };
 }
 
 /** A literal as next hop: DANE does not apply (RFC 7672 §2.2). */
@@ -67,13 +76,18 @@ function literalEvidence({ address, found }: LiteralRoute, allowLoopback: boolea
   return { kind: "reachable", host, addresses: [address], dane: { kind: "notApplicable", because: "address-literal" }, dnssec };
 }
 
+type Discovered = { policy: DanePolicy; tlsa: LookupWord; ttlSeconds?: number };
+
 /** Asks TLSA questions until `discoverTls` has decided; it names each candidate at most once, so this ends. */
-async function discover(lookups: HostLookups, resolver: Resolver): Promise<{ policy: DanePolicy; tlsa: LookupWord }> {
+async function discover(lookups: HostLookups, resolver: Resolver): Promise<Discovered> {
   const answers: Resolution<TlsaData>[] = [];
   let tlsa: LookupWord = "not-asked";
   for (;;) {
     const step = discoverTls(lookups, answers);
-    if (step.kind === "decided") return { policy: step.policy, tlsa };
+    if (step.kind === "decided") {
+      const last = answers.at(-1);
+      return { policy: step.policy, tlsa, ...(last !== undefined && "records" in last ? { ttlSeconds: last.ttlSeconds } : {}) };
+    }
     if (step.kind === "noAddress") throw new Error(`no address of ${lookups.host} after one was found`);
     const answer = await resolver.resolve(step.query, "TLSA");
     answers.push(answer);

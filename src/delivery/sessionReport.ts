@@ -13,6 +13,7 @@ import {
 import type { Attempt } from "./context.ts";
 import type { HostPolicies } from "./hostPolicies.ts";
 import type { HostConnection, HostSession } from "./hostSession.ts";
+import { deliverySight } from "./hostSight.ts";
 import type { Trace } from "./ledger.ts";
 
 /**
@@ -27,6 +28,8 @@ export function reportSession(opened: HostSession, connection: HostConnection, t
   const { tlsFailure, trace } = opened;
   // RFC 8460 §4.2 counts sessions, not messages. A second connection in clear text tells how the first one failed.
   if (opened.kind === "open" && opened.reused === "yes" && tlsFailure === undefined) return;
+  const sight = deliverySight(opened, connection);
+  if (sight !== undefined) the.context.onSight?.(sight);
   const failure = tlsFailure ?? (opened.kind === "failed" ? opened.failure : undefined);
   const ends = { host, address, ...(failure?.ends ?? (opened.kind === "open" ? opened.session.ends : undefined)) };
   const counted = tlsFailure === undefined ? countedOf(opened, policies) : ofFailure(tlsFailure);

@@ -16,6 +16,8 @@ const AGGREGATORS: Readonly<Record<string, Aggregator>> = {
   spool_free_bytes: "min",
   spool_size_bytes: "max",
   file_unreadable: "max",
+  rollovers: "max",
+  hosts_at_risk: "max",
 };
 
 /** The text of /metrics. */

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
+import { ROLLOVER_KINDS, type RolloverKind } from "../diagnosis/rollover.ts";
 import { declared, values } from "./declaration.ts";
 import { DIRECTIONS, QUEUE_STATES, WATCHED_FILES, type WatchedFile } from "./labels.ts";
 
@@ -18,6 +19,8 @@ export type Observations = {
   unreadableFiles: readonly WatchedFile[];
   /** Since the start. */
   dnssecCache: { hits: number; misses: number };
+  /** In the history of hosts; absent: there is none, or it was not counted yet. */
+  rollovers?: { totals: Readonly<Record<RolloverKind, number>>; hostsAtRisk: number };
 };
 
 type Observed = Observations | "unknown";
@@ -105,9 +108,33 @@ function connectionMetrics(registry: Registry): (observed: Observed) => void {
   };
 }
 
+function rolloverMetrics(registry: Registry): (observed: Observed) => void {
+  const rollovers = new Gauge(
+    declared(
+      {
+        name: "rollovers",
+        help: `Changes of certificates under DANE in the kept history of mail hosts. kind: ${values(ROLLOVER_KINDS)}.`,
+        labelNames: ["kind"],
+      },
+      registry,
+    ),
+  );
+  const atRisk = new Gauge(
+    declared(
+      { name: "hosts_at_risk", help: "Mail hosts seen in the last week that their next certificate renewal will break." },
+      registry,
+    ),
+  );
+  return (observed) => {
+    const known = observed === "unknown" ? undefined : observed.rollovers;
+    for (const kind of ROLLOVER_KINDS) rollovers.set({ kind }, known?.totals[kind] ?? 0);
+    atRisk.set(known?.hostsAtRisk ?? 0);
+  };
+}
+
 /** The gauges of design.md §4, and how a scrape sets them. `unknown`: the queue could not be asked; its gauges then have no value. */
 export function observedMetrics(registry: Registry): (observed: Observed) => void {
-  const parts = [queueMetrics(registry), configurationMetrics(registry), connectionMetrics(registry)];
+  const parts = [queueMetrics(registry), configurationMetrics(registry), connectionMetrics(registry), rolloverMetrics(registry)];
   return (observed) => {
     for (const part of parts) part(observed);
   };

@@ -7,6 +7,7 @@ import type { MtaSts } from "../reporting/openMtaSts.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
 import { messageIds } from "../spool/messageId.ts";
 import type { Store } from "../spool/store.ts";
+import type { Watch } from "./hostHistory.ts";
 import { type Parts, reportTrouble } from "./parts.ts";
 import type { TlsReporting } from "./tlsReporting.ts";
 
@@ -16,12 +17,13 @@ export type DeliveryNeeds = {
   store: Store;
   mtaSts: MtaSts;
   reporting: TlsReporting;
+  watch: Watch;
 };
 
 /** Delivery as the configuration wants it, its events as log lines and metrics. */
 export function createEngine(
   parts: Parts,
-  { resolver: { resolver }, store, mtaSts, reporting, signer }: DeliveryNeeds,
+  { resolver: { resolver }, store, mtaSts, reporting, watch, signer }: DeliveryNeeds,
 ): DeliveryEngine {
   const { config, clock, random } = parts;
   return new DeliveryEngine({
@@ -34,7 +36,11 @@ export function createEngine(
     clock,
     random,
     newId: messageIds(clock, random),
-    onEvent: (event) => (event.kind === "session" ? reporting.record(event.result) : reportDelivery(event, parts)),
+    onEvent: (event) => {
+      if (event.kind === "session") reporting.record(event.result);
+      else if (event.kind === "sight") watch.record(event.sight);
+      else reportDelivery(event, parts);
+    },
   });
 }
 
@@ -64,7 +70,7 @@ export async function stopDelivery(
 }
 
 function reportDelivery(
-  event: Exclude<DeliveryModuleEvent, { kind: "session" }>,
+  event: Exclude<DeliveryModuleEvent, { kind: "session" | "sight" }>,
   { log, instruments, clock, ring, series }: Parts,
 ): void {
   switch (event.kind) {

@@ -30,6 +30,8 @@ export type ExplainNeeds = {
   random: Random;
   /** none (default): each call asks DNS afresh, so that what it shows is what it is now. shared: for a survey of many domains at one time. */
   memory?: "none" | "shared";
+  /** Certificates that were seen at a host before, where a call brings none. */
+  historyOf?: HistoryOf;
   /** Of a survey: connections that are shared, and what senders do not ask for. */
   survey?: Pick<ExplainParts, "open" | "unsecuredTlsa">;
 };
@@ -38,13 +40,22 @@ export type ExplainNeeds = {
 type Memory = { log: EvidenceLog; resolver: ExplainParts["resolver"] };
 
 /** The explain function, over the parts that deliveries use. */
-export function createExplain({ config, resolver, mtaSts, clock, random, memory = "none", survey = {} }: ExplainNeeds): Explain {
+export function createExplain({
+  config,
+  resolver,
+  mtaSts,
+  clock,
+  random,
+  memory = "none",
+  survey = {},
+  historyOf: kept,
+}: ExplainNeeds): Explain {
   const remembering = (moment: Clock): Memory => {
     const log = new EvidenceLog();
     return { log, resolver: resolver.observed({ clock: moment, onEvidence: log.hear }) };
   };
   const shared = memory === "shared" ? remembering(clock) : undefined;
-  return (target, { at, connecting = "yes", historyOf } = {}) => {
+  return (target, { at, connecting = "yes", historyOf = kept } = {}) => {
     const shift = at === undefined ? 0 : at - clock.now();
     const moment: Clock = { now: () => clock.now() + shift, monotonic: () => clock.monotonic() };
     const inForce = config();

@@ -8,6 +8,7 @@ import { type MtaSts, openMtaSts } from "../reporting/openMtaSts.ts";
 import { openResolver } from "../resolver/openResolver.ts";
 import type { DnsPace } from "../resolver/pacedTransport.ts";
 import { createExplain, type Explain, type ExplainNeeds } from "./explain.ts";
+import { keptHistory } from "./hostHistory.ts";
 import { resolverSettings } from "./resolverSettings.ts";
 
 /** The explain function in a process of its own, beside a running relay or without one: nothing of the relay's state is written. */
@@ -46,8 +47,14 @@ export async function openExplain(config: Config, { clock, random, pace, ...shar
     await copyPolicies(stateDirectoryOf(config), directory);
     const settings = { ...config.mtaSts, directory, allowLoopback: config.delivery.allowLoopback };
     const mtaSts = await openMtaSts(settings, { resolver: resolver.resolver, clock, onEvent: quiet });
-    const explain = createExplain({ config: () => config, resolver, mtaSts, clock, random, ...sharing });
-    return { explain, trustedRoots: mtaSts.trustedRoots, close: () => close(mtaSts) };
+    const kept = keptHistory(config);
+    const historyOf = kept.certificatesOf;
+    const explain = createExplain({ config: () => config, resolver, mtaSts, clock, random, historyOf, ...sharing });
+    const closeAll = (): Promise<void> => {
+      kept.close();
+      return close(mtaSts);
+    };
+    return { explain, trustedRoots: mtaSts.trustedRoots, close: closeAll };
   } catch (error) {
     await close();
     throw error;

@@ -4,19 +4,28 @@ import type { Observations } from "../metrics/observations.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
 import type { Store } from "../spool/store.ts";
 import type { DkimSigning } from "./dkimSigning.ts";
+import type { Watch } from "./hostHistory.ts";
 import type { Parts } from "./parts.ts";
 import type { Submission } from "./submission.ts";
 
-type Observed = { store: Store; submission: Submission; engine: DeliveryEngine; resolver: OpenResolver; signing: DkimSigning };
+type Observed = {
+  store: Store;
+  submission: Submission;
+  engine: DeliveryEngine;
+  resolver: OpenResolver;
+  signing: DkimSigning;
+  watch: Pick<Watch, "rollovers">;
+};
 
 /** What a scrape asks of the parts. Rejects when the queue or its disk can't be asked. */
 export async function observe(
   { config, clock }: Parts,
-  { store, submission, engine, resolver, signing }: Observed,
+  { store, submission, engine, resolver, signing, watch }: Observed,
 ): Promise<Observations> {
   const { oldestAcceptedAt, ...queue } = await store.counts();
   const { hits, misses } = resolver.resolver.counts().answers;
   const exceptions = engine.activeExceptions();
+  const rollovers = watch.rollovers();
   return {
     queue,
     oldestMessageAgeSeconds: oldestAcceptedAt === undefined ? 0 : Math.max(0, clock.now() - oldestAcceptedAt) / 1000,
@@ -26,6 +35,7 @@ export async function observe(
     ...(config.spool.kind === "file" ? { spoolDisk: await spoolDisk(config.spool.directory) } : {}),
     unreadableFiles: [...submission.unreadableFiles(), ...(signing.checks().length > 0 ? (["dkim"] as const) : [])],
     dnssecCache: { hits, misses },
+    ...(rollovers === undefined ? {} : { rollovers: { totals: rollovers.totals, hostsAtRisk: rollovers.atRisk.length } }),
   };
 }
 

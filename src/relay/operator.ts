@@ -12,6 +12,7 @@ import type { AdministeredStore } from "../spool/queueAdmin.ts";
 import { openAdminAccess } from "./adminAccess.ts";
 import { auditEvent } from "./auditRecord.ts";
 import { createExplain } from "./explain.ts";
+import type { Watch } from "./hostHistory.ts";
 import type { Parts } from "./parts.ts";
 import type { Submission } from "./submission.ts";
 
@@ -29,13 +30,14 @@ export type OperatorNeeds = {
   resolver: OpenResolver;
   mtaSts: MtaSts;
   submission: Pick<Submission, "listener">;
+  watch: Pick<Watch, "certificatesOf">;
   checks: () => Promise<readonly Check[]>;
 };
 
 /** Throws when the token cannot be read. */
 export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
   const { config, clock, ring, series } = parts;
-  const { store, engine, resolver, mtaSts, submission, checks } = needs;
+  const { store, engine, resolver, mtaSts, submission, watch, checks } = needs;
   const startedAt = clock.now();
   const { access, reload } = openAdminAccess(parts);
   let inForce = config;
@@ -55,7 +57,14 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
   const page = new OperatorPage({
     ...{ api, queueAdmin, access, facts, checks, ring, series, monotonic },
     counts: () => store.counts(),
-    explain: createExplain({ config: () => inForce, resolver, mtaSts, clock, random: parts.random }),
+    explain: createExplain({
+      config: () => inForce,
+      resolver,
+      mtaSts,
+      clock,
+      random: parts.random,
+      historyOf: watch.certificatesOf,
+    }),
   });
   return {
     api,

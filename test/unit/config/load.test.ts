@@ -86,6 +86,7 @@ test("defaults: those of design.md §4", () => {
     tlsrpt: { contact: undefined, organization: undefined },
     dkim: { domain: undefined, selector: undefined, keyFile: undefined, sign: [] },
     mtaSts: { enabled: true, caFile: undefined },
+    history: { days: 400 },
     admin: { listen: { address: "127.0.0.1", port: 9025 }, tokenFile: undefined },
     log: { level: "info", format: "json", recipients: "full" },
   });
@@ -207,7 +208,7 @@ const BAD: readonly { name: string; yaml: string; environment?: Environment; err
     name: "a feature that there is not",
     yaml: "dashboards: 2",
     errors: [
-      "relay.yaml:1: dashboards: is unknown; known keys are hostname, submission, spool, stateDirectory, postgres, resolver, delivery, workers, tlsrpt, dkim, mtaSts, admin, log",
+      "relay.yaml:1: dashboards: is unknown; known keys are hostname, submission, spool, stateDirectory, postgres, resolver, delivery, workers, tlsrpt, dkim, mtaSts, history, admin, log",
     ],
   },
   {
