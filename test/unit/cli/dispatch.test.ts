@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,6 +76,28 @@ test("bad configuration: every error with its place and key, exit status 2, for 
       ].join("\n"),
     );
   }
+});
+
+test("config check: says what is wrong with keys of dkim.sign, and shows the records to publish", () => {
+  const file = join(FOLDER, "dkim.yaml");
+  const keys = { good: join(FOLDER, "good.pem"), bad: join(FOLDER, "bad.pem") };
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  writeFileSync(keys.good, privateKey.export({ type: "pkcs8", format: "pem" }));
+  writeFileSync(keys.bad, publicKey.export({ type: "spki", format: "pem" }));
+  const sign = (keyFile: string) => ["example.org", ".example.org"].map((domain) => ({ domain, selector: "s", keyFile }));
+  const check = (keyFile: string) => {
+    writeFileSync(file, JSON.stringify({ dkim: { sign: sign(keyFile) } }));
+    return run(["config", "check", "--config", file]);
+  };
+  const raw = Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url").toString("base64");
+  assert.deepEqual(check(keys.good), {
+    status: 0,
+    out: `valid: ${file}\nrecords to publish for dkim.sign:\n  s._domainkey.example.org. IN TXT "v=DKIM1; k=ed25519; p=${raw}"\n`,
+    err: "",
+  });
+  const refused = check(keys.bad);
+  assert.deepEqual([refused.status, refused.out], [2, ""]);
+  assert.match(refused.err, /^dkim\.sign: entry 0: .*bad\.pem: it holds no private key in PEM .*\ndkim\.sign: entry 1: /);
 });
 
 test("config print: reads --config before $DANE_RELAY_CONFIG", () => {

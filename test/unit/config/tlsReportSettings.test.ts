@@ -72,9 +72,32 @@ const bad: readonly { name: string; yaml: string; errors: readonly string[] }[] 
     yaml: "dkim: {domain: example.org, selector: s, keyFile: /nowhere.pem}",
     errors: ["relay.yaml:1: dkim.keyFile: names /nowhere.pem, which does not exist"],
   },
+  {
+    name: "dkim.sign: a key file that is not there",
+    yaml: "dkim: {sign: [{domain: example.org, selector: s, keyFile: /nowhere.pem}]}",
+    errors: ["relay.yaml:1: dkim.sign: names /nowhere.pem, which does not exist"],
+  },
+  {
+    name: "dkim.sign: entries that are none, and one that is there twice in other letters",
+    yaml: [
+      "dkim:",
+      "  sign:",
+      "    - {domain: '*', selector: s, keyFile: /key.pem}",
+      "    - {domain: example.org, keyFile: /key.pem}",
+      "    - {domain: example.org, selector: s t, keyFile: /key.pem}",
+      "    - {domain: Bücher.example, selector: S1, keyFile: /key.pem}",
+      "    - {domain: xn--bcher-kva.example, selector: s1, keyFile: /key.pem}",
+    ].join("\n"),
+    errors: [
+      'relay.yaml:3: dkim.sign[0].domain: must be a domain, or .domain for its subdomains, not "*"',
+      "relay.yaml:4: dkim.sign[1]: lacks selector",
+      "relay.yaml:5: dkim.sign[2].selector: must be what stands before ._domainkey in the name of the DKIM record",
+      "relay.yaml:7: dkim.sign[4]: xn--bcher-kva.example with s1 is there twice (entry 3 and entry 4)",
+    ],
+  },
 ];
 
-describe("settings of TLS reports", () => {
+describe("settings of TLS reports and of signatures", () => {
   for (const { name, yaml, contact, domain } of good) {
     test(`good: ${name}`, () => {
       const loaded = load(yaml);
