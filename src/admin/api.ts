@@ -49,8 +49,10 @@ export type ApiOptions = {
   onAudit: (record: AuditRecord) => void;
 };
 
-/** A count of the whole queue is handed out this long: pages are reloaded, and counting a million messages takes seconds. */
+/** A count of the whole queue is handed out this long: pages are reloaded. */
 const STATISTICS_MILLISECONDS = 3000;
+/** And for so many times the time that it took, so that a shared database is not kept busy by a million messages. */
+const STATISTICS_SHARE = 20;
 /** Of each count; what a request asks for is cut from it. */
 const STATISTICS_LIMIT = 1000;
 
@@ -58,7 +60,7 @@ const PREFIX = "/api/v1/";
 
 export class Api {
   readonly #options: ApiOptions;
-  readonly #statistics = new Map<string, { at: number; counted: Promise<readonly QueueStatistic[]> }>();
+  readonly #statistics = new Map<string, { until: number; counted: Promise<readonly QueueStatistic[]> }>();
 
   constructor(options: ApiOptions) {
     this.#options = options;
@@ -167,13 +169,15 @@ export class Api {
   #counted(by: StatisticKey): Promise<readonly QueueStatistic[]> {
     const { queueAdmin, monotonic } = this.#options;
     const known = this.#statistics.get(by);
-    if (known !== undefined && monotonic() - known.at < STATISTICS_MILLISECONDS) return known.counted;
+    if (known !== undefined && monotonic() < known.until) return known.counted;
+    const began = monotonic();
     const counted = queueAdmin.statistics(by, STATISTICS_LIMIT);
-    const entry = { at: Number.POSITIVE_INFINITY, counted };
+    const entry = { until: Number.POSITIVE_INFINITY, counted };
     this.#statistics.set(by, entry);
     counted.then(
       () => {
-        entry.at = monotonic();
+        const now = monotonic();
+        entry.until = now + Math.max(STATISTICS_MILLISECONDS, STATISTICS_SHARE * (now - began));
       },
       () => {
         // Who waits for it hears of it; the next one asks again.

@@ -23,9 +23,11 @@ const ENTRIES = `SELECT w.message, w.destination, w.due, w.held, w.recipients, m
     EXISTS (SELECT FROM lease l WHERE l.message = w.message AND l.destination = w.destination) AS active
   FROM message m JOIN work w ON w.message = m.seq`;
 const ORDER = "ORDER BY m.accepted_at, m.id, w.destination";
-/** Each waiting recipient with its last reason. */
-const REASONS = `SELECT w.message, w.destination, m.accepted_at, r #>> '{lastOutcome,cause,text}' AS reason
-  FROM work w JOIN message m ON m.seq = w.message CROSS JOIN jsonb_array_elements(w.recipients) AS r`;
+/** Each entry with each last reason of its recipients, and how many of them have it. */
+const REASONS = `SELECT w.message, w.destination, m.accepted_at, r.reason, r.recipients
+  FROM work w JOIN message m ON m.seq = w.message CROSS JOIN LATERAL (
+    SELECT one #>> '{lastOutcome,cause,text}' AS reason, count(*) AS recipients FROM jsonb_array_elements(w.recipients) AS one GROUP BY 1
+  ) AS r`;
 
 export type PostgresAdminParts = {
   connection: PostgresConnection;
@@ -107,7 +109,7 @@ export class PostgresQueueAdmin implements QueueAdmin {
       [limit],
     );
     const reasons = await this.#ask(
-      `SELECT destination, reason, count(*) AS recipients FROM (${REASONS} WHERE w.destination = ANY ($1)) r
+      `SELECT destination, reason, sum(recipients)::bigint AS recipients FROM (${REASONS} WHERE w.destination = ANY ($1)) r
         WHERE reason IS NOT NULL GROUP BY 1, 2`,
       [rows.map(({ key }) => key)],
     );
@@ -124,7 +126,7 @@ export class PostgresQueueAdmin implements QueueAdmin {
 
   async #byReason(limit: number): Promise<readonly QueueStatistic[]> {
     const rows = await this.#ask(
-      `SELECT reason, count(*) AS recipients, count(DISTINCT message) AS messages, min(accepted_at) AS oldest FROM (${REASONS}) r GROUP BY 1`,
+      `SELECT reason, sum(recipients)::bigint AS recipients, count(*) AS messages, min(accepted_at) AS oldest FROM (${REASONS}) r GROUP BY 1`,
     );
     const groups = new Map<string, { raw: (string | null)[]; statistic: QueueStatistic }>();
     for (const row of rows) {
@@ -135,16 +137,15 @@ export class PostgresQueueAdmin implements QueueAdmin {
       else groups.set(statistic.key, { raw: [...known.raw, raw], statistic: sum(known.statistic, statistic) });
     }
     const largest = [...groups.values()].sort((a, b) => larger(a.statistic, b.statistic)).slice(0, limit);
-    // A message whose recipients were given reasons that only differ in a mailbox is still one message.
+    // An entry whose recipients were given reasons that only differ in a mailbox is still one.
     return Promise.all(
       largest.map(async ({ raw, statistic }) => (raw.length === 1 ? statistic : this.#recounted(raw, statistic))),
     );
   }
 
   async #recounted(raw: readonly (string | null)[], statistic: QueueStatistic): Promise<QueueStatistic> {
-    const [row] = await this.#ask(`SELECT count(DISTINCT message) AS messages FROM (${REASONS}) r WHERE reason = ANY ($1)`, [
-      [...raw],
-    ]);
+    const entries = `SELECT DISTINCT message, destination FROM (${REASONS}) r WHERE reason = ANY ($1)`;
+    const [row] = await this.#ask(`SELECT count(*) AS messages FROM (${entries}) e`, [[...raw]]);
     return row === undefined ? statistic : { ...statistic, messages: integer(row, "messages") };
   }
 
