@@ -49,8 +49,17 @@ export function permissionOf(caller: Caller, purpose: "read" | "action", access:
   return byToken(caller, presented, "token", access);
 }
 
-/** The same for a browser: to log in with `token` (page.ts), and to use the session that was opened with it. Reading and acting are one here. */
+/** The same for a browser that uses a session which was opened with `token` (page.ts). Reading and acting are one here. */
 export function permissionOfSession(caller: Caller & { kind: "remote" }, token: string, access: Access): Permission {
+  const site = foreignSite(caller.headers);
+  if (site !== undefined) return refusal("cross-site", `a page of ${site} may not use this relay`);
+  // It was right once: this is no guess, and others' guesses from the same address do not end it.
+  if (access.token.kind === "none" || !access.token.matches(token)) return refusal("wrong-token", "the token has changed");
+  return { kind: "granted", actor: { who: "session", client: caller.address } };
+}
+
+/** Whether a browser may open a session with `token`. */
+export function permissionToLogIn(caller: Caller & { kind: "remote" }, token: string, access: Access): Permission {
   const site = foreignSite(caller.headers);
   if (site !== undefined) return refusal("cross-site", `a page of ${site} may not use this relay`);
   if (access.token.kind === "none") return refusal("actions-disabled", "no token is configured: set admin.tokenFile");

@@ -8,13 +8,13 @@ import { dataTable } from "./pageTable.ts";
 
 /** Pages that ask something: for the token, and whether an action is meant. */
 
-/** `trouble`: what was wrong with the token that was given; `then`: where the log-in leads. */
-export function loginPage({ trouble, then }: { trouble?: string | undefined; then: string }): Html {
+/** `trouble`: what was wrong with the token that was given; `back`: where the log-in leads. */
+export function loginPage({ trouble, back }: { trouble?: string | undefined; back: string }): Html {
   const described = trouble === undefined ? html`` : html` aria-invalid="true" aria-describedby="trouble"`;
   return html`<h1>Log in</h1>
 <p>Mail addresses are personal data, and actions change the queue: both need the token that <code>admin.tokenFile</code> names.</p>
 ${trouble === undefined ? undefined : html`<p class="alarm" id="trouble" role="alert">${trouble}</p>`}
-<form method="post" action="/login"><input type="hidden" name="then" value="${then}">
+<form method="post" action="/login"><input type="hidden" name="back" value="${back}">
 <div class="field"><label for="token">Token</label><input id="token" name="token" type="password" autocomplete="current-password" size="44" required autofocus${described}></div>
 <div class="actions"><button class="primary">Log in</button></div></form>
 <p class="quiet small">Without a log-in there are <a href="/readyz">/readyz</a> and <a href="/metrics">/metrics</a>.</p>`;
@@ -36,14 +36,14 @@ export const CONFIRM_SAMPLE = 10;
 
 /** `sample`: the first of what it would be done to. */
 export function confirmPage(request: ActionRequest, sample: Asked<QueuePage>, csrf: string, now: number): Html {
-  const { action, filter, then } = request;
+  const { action, filter, back } = request;
   return html`<h1>${QUESTIONS[action]}</h1>
 <p>This is about ${scopeText(filter)}. ${CONSEQUENCES[action]}</p>
 ${sampleTable(sample, now)}
 <form method="post" action="/queue/act">${csrfField(csrf)}
-<input type="hidden" name="action" value="${action}"><input type="hidden" name="confirmed" value="yes"><input type="hidden" name="then" value="${then}">
+<input type="hidden" name="action" value="${action}"><input type="hidden" name="confirmed" value="yes"><input type="hidden" name="back" value="${back}">
 ${filterFieldsOf(filter).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
-<div class="actions"><button class="primary${action === "delete" ? " danger" : ""}">Yes, ${action}</button><a class="button" href="${then}">No, go back</a></div></form>`;
+<div class="actions"><button class="primary${action === "delete" ? " danger" : ""}">Yes, ${action}</button><a class="button" href="${back}">No, go back</a></div></form>`;
 }
 
 function scopeText({ ids, domain, sender, state, reason, acceptedBefore }: QueueFilter): Html {

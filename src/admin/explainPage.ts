@@ -8,7 +8,7 @@ import { displayName } from "../dns/name.ts";
 import { chainPicture } from "./chainPicture.ts";
 import type { DeskAnswer } from "./explainDesk.ts";
 import { explainedHosts, lookupText } from "./explainedHost.ts";
-import { type Html, html, shortened } from "./html.ts";
+import { beginning, type Html, html, shortened } from "./html.ts";
 import type { Visitor } from "./pageLayout.ts";
 
 /** Explain a domain: what would become of mail for it, why, and who has to do what. */
@@ -62,7 +62,7 @@ function explained({ target, seen, verdict, findings }: Explanation): Html {
   const more = findings.length - MAX_FINDINGS;
   return html`<section class="verdict ${LOOKS[verdict.kind]}" aria-label="Verdict"><h2><span class="mark" aria-hidden="true">${MARKS[verdict.kind]}</span> ${sentenceCase(HEADLINES[verdict.kind])}</h2>
 <p>${shortened(target, 200)}: ${protectionText(verdict)}</p>
-${told ? undefined : html`<p>${shortened(verdict.reason ?? "", TEXT_CHARACTERS)}</p>`}
+${told ? undefined : html`<p>${beginning(verdict.reason ?? "", TEXT_CHARACTERS)}</p>`}
 <p class="quiet small">As of ${dateText(seen.at)}. In the log: <code>tls ${verdict.tls}</code>, <code>dane ${verdict.dane}</code>${verdict.status === undefined ? "" : `, status ${verdict.status}`}. DNS: ${seen.source}.</p></section>
 ${findings.length === 0 ? undefined : html`<h2>What was found, and who has to act</h2>`}
 ${findings.slice(0, MAX_FINDINGS).map(findingBox)}
@@ -76,13 +76,13 @@ ${policyText(seen)}`;
 }
 
 function sentenceCase(text: string): string {
-  return `${text.slice(0, 1)}${text.slice(1).toLowerCase()}`;
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1).toLowerCase()}`;
 }
 
 function findingBox({ class: name, severity, host, explanation, rfc, actor, remedy, paste = [] }: Finding): Html {
   const lines = paste.slice(0, MAX_PASTED_LINES);
   return html`<section class="finding ${severity}"><h3>${sentenceCase(severity)}: ${name}, ${host} <span class="quiet small">${rfc}</span></h3>
-<p>${shortened(explanation, TEXT_CHARACTERS)}</p>
+<p>${beginning(explanation, TEXT_CHARACTERS)}</p>
 <p><strong>Who:</strong> ${ACTOR_WORDS[actor]}.<br><strong>What:</strong> ${remedy}${lines.length === 0 ? "." : ":"}</p>
 ${lines.length === 0 ? undefined : html`<pre tabindex="0" aria-label="to paste">${lines.map((line) => html`${line}\n`)}</pre>`}</section>`;
 }

@@ -11,7 +11,7 @@ import type {
 } from "../diagnosis/observation.ts";
 import { displayName } from "../dns/name.ts";
 import { chainPicture } from "./chainPicture.ts";
-import { type Html, html, shortened } from "./html.ts";
+import { beginning, type Html, html, shortened } from "./html.ts";
 import { dataTable } from "./pageTable.ts";
 
 /** The hosts of an explanation: addresses, TLSA records with what was found of each, certificates, and the chain to the records. */
@@ -58,7 +58,7 @@ export function lookupText({ resolution }: LookupObservation): Html {
     "aliases" in resolution
       ? resolution.aliases.map(({ target, status }) => `, alias of ${displayName(target)} (${status})`).join("")
       : "";
-  const why = resolution.reasons === undefined ? "" : `: ${shortened(resolution.reasons.at(-1)?.text ?? "", TEXT_CHARACTERS)}`;
+  const why = resolution.reasons === undefined ? "" : `: ${beginning(resolution.reasons.at(-1)?.text ?? "", TEXT_CHARACTERS)}`;
   const look = resolution.status === "secure" ? "fine" : resolution.status === "insecure" ? "degraded" : "trouble";
   return html`<span class="state ${look}">${resolution.status}</span>${absent}${aliases}${why}`;
 }
@@ -93,9 +93,9 @@ function sessionSection({ address, port, tls, greeting, handshake, failure, matc
       ? undefined
       : [handshake.protocol, handshake.cipher, handshake.group].filter((part) => part !== undefined).join(", ");
   return html`<h3>${where} <code>${tls}</code></h3>
-${greeting === undefined ? undefined : html`<p class="small">It greets with: <code>${shortened(greeting, 200)}</code></p>`}
+${greeting === undefined ? undefined : html`<p class="small">It greets with: <code>${beginning(greeting, 200)}</code></p>`}
 ${channel === undefined ? undefined : html`<p>${channel}</p>`}
-${failure === undefined ? undefined : html`<p class="alarm"><strong>Ended here:</strong> ${failure.stage === "verify" ? "its certificate is not accepted" : shortened(failure.text, TEXT_CHARACTERS)}</p>`}
+${failure === undefined ? undefined : html`<p class="alarm"><strong>Ended here:</strong> ${failure.stage === "verify" ? "its certificate is not accepted" : beginning(failure.text, TEXT_CHARACTERS)}</p>`}
 ${handshake === undefined ? undefined : certificateTable(handshake.chain, match?.kind === "match" ? match.depth : undefined, where, at)}`;
 }
 

@@ -38,7 +38,16 @@ function visible(text: string): string {
   return text.toWellFormed().replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, "\ufffd");
 }
 
-/** At most `limit` characters, the middle left out: ends of names and of reasons both tell something. */
+/** The beginning of a sentence, at most `limit` characters, cut between words where that is possible. */
+export function beginning(text: string, limit: number): string {
+  const characters = [...text];
+  if (characters.length <= limit) return text;
+  const cut = characters.slice(0, limit - 1).join("");
+  const space = cut.lastIndexOf(" ");
+  return `${space > limit / 2 ? cut.slice(0, space) : cut}…`;
+}
+
+/** A name or a digest, at most `limit` characters, the middle left out: both its ends tell something. */
 export function shortened(text: string, limit: number): string {
   const characters = [...text];
   if (characters.length <= limit) return text;

@@ -2,7 +2,7 @@ import { counted, dateText, spanText } from "../diagnosis/quantity.ts";
 import type { AttemptRecord, QueuedMessage, QueueEntry } from "../spool/queueAdmin.ts";
 import type { Asked } from "./asked.ts";
 import type { DeliveryRecord } from "./deliveryRing.ts";
-import { type Html, html, shortened } from "./html.ts";
+import { beginning, type Html, html, shortened } from "./html.ts";
 import { destinationLink, explainLink } from "./overviewPage.ts";
 import { csrfField, type Visitor } from "./pageLayout.ts";
 import { dataTable, factList } from "./pageTable.ts";
@@ -63,7 +63,7 @@ function envelopeFacts({ envelope }: QueuedMessage, now: number): Html {
 }
 
 function actionsForm(id: string, csrf: string): Html {
-  return html`<form method="post" action="/queue/act">${csrfField(csrf)}<input type="hidden" name="id" value="${id}"><input type="hidden" name="then" value="/queue/${id}">
+  return html`<form method="post" action="/queue/act">${csrfField(csrf)}<input type="hidden" name="id" value="${id}"><input type="hidden" name="back" value="/queue/${id}">
 <div class="actions" role="group" aria-label="Actions on this message">${actionButtons()}</div></form>`;
 }
 
@@ -83,7 +83,7 @@ ${dataTable({
       address,
       attempts === 0 ? "not yet" : attempts === 1 ? "once" : `${attempts} times`,
       status ?? "",
-      shortened(reason ?? "", TEXT_CHARACTERS),
+      beginning(reason ?? "", TEXT_CHARACTERS),
     ]),
 })}
 ${more > 0 ? html`<p class="quiet">and ${counted(more, "recipient")} more</p>` : undefined}`;
@@ -106,7 +106,7 @@ function attemptTable(attempts: readonly AttemptRecord[]): Html {
         outcome,
         host ?? "",
         status ?? "",
-        shortened(reason ?? "", TEXT_CHARACTERS),
+        beginning(reason ?? "", TEXT_CHARACTERS),
       ]),
   })}
 ${more > 0 ? html`<p class="quiet">and ${more} older ones</p>` : undefined}`;
@@ -128,7 +128,7 @@ ${dataTable({
       record.recipient,
       record.outcome,
       protection(record),
-      shortened(record.reason ?? record.reply ?? "", TEXT_CHARACTERS),
+      beginning(record.reason ?? record.reply ?? "", TEXT_CHARACTERS),
     ]),
 })}`;
 }

@@ -2,7 +2,7 @@ import { counted, dateText, spanText } from "../diagnosis/quantity.ts";
 import type { QueueCounts } from "../spool/store.ts";
 import type { Asked } from "./asked.ts";
 import type { Check } from "./health.ts";
-import { type Html, html, shortened } from "./html.ts";
+import { beginning, type Html, html } from "./html.ts";
 import { outcomePicture } from "./outcomePicture.ts";
 import type { OutcomeMinute } from "./outcomeSeries.ts";
 import type { Visitor } from "./pageLayout.ts";
@@ -23,9 +23,10 @@ export type Overview = {
 };
 
 const MAX_DESTINATIONS = 15;
-const MAX_FAILING = 10;
+const MAX_FAILING = 8;
 const MAX_EXCEPTIONS = 50;
-const REASON_CHARACTERS = 180;
+/** Below what a count keeps of a reason, so that what was cut says so. */
+const REASON_CHARACTERS = 190;
 const MARKS = { fine: "✓", degraded: "!", trouble: "✗" } as const;
 const STATES = { ok: "fine", degraded: "degraded", failed: "trouble" } as const;
 
@@ -113,7 +114,7 @@ function waitingTable(destinations: Asked<readonly DestinationStatus[]>, counts:
         recipients,
         messages,
         oldestAcceptedAt === undefined ? "" : spanText(now - oldestAcceptedAt),
-        shortened(reason ?? "not tried yet", REASON_CHARACTERS),
+        beginning(reason ?? "not tried yet", REASON_CHARACTERS),
       ]),
   })}
 ${more > 0 ? html`<p>and ${counted(more, "destination")} more: <a href="/queue">the whole queue</a></p>` : undefined}`;
@@ -143,7 +144,7 @@ function failingTable(destinations: Asked<readonly DestinationStatus[]>, now: nu
         `${troubles(one)} of ${troubles(one) + one.recent.delivered}`,
         one.last === undefined ? "" : `${spanText(now - one.last.at)} ago`,
         html`<code>${one.last?.tls}</code>`,
-        shortened(one.last?.reason ?? "", REASON_CHARACTERS),
+        beginning(one.last?.reason ?? "", REASON_CHARACTERS),
         explainLink(one.destination),
       ]),
   });

@@ -2,7 +2,7 @@ import type { TargetError } from "../delivery/explain.ts";
 import type { Explanation } from "../diagnosis/explanation.ts";
 import type { QueueAdmin, QueuePage } from "../spool/queueAdmin.ts";
 import type { QueueCounts } from "../spool/store.ts";
-import { type Access, type Actor, type Caller, permissionOf, permissionOfSession } from "./access.ts";
+import { type Access, type Actor, type Caller, permissionOf, permissionOfSession, permissionToLogIn } from "./access.ts";
 import type { Api } from "./api.ts";
 import { type Asked, asked } from "./asked.ts";
 import { CONFIRM_SAMPLE, confirmPage, loginPage } from "./askPage.ts";
@@ -190,12 +190,18 @@ export class OperatorPage {
 
   #logIn(form: URLSearchParams, caller: RemoteCaller): PageAnswer {
     const token = form.get("token")?.trim() ?? "";
-    const then = ownPath(form.get("then"));
-    const permission = permissionOfSession(caller, token, this.#options.access());
-    if (permission.kind === "granted") return seeOther(then, { "set-cookie": setCookie(this.#sessions.open(token)) });
+    const back = ownPath(form.get("back"));
+    const permission = permissionToLogIn(caller, token, this.#options.access());
+    if (permission.kind === "granted") return seeOther(back, { "set-cookie": setCookie(this.#sessions.open(token)) });
     const { error, message, answer } = permission;
-    if (error !== "wrong-token") return this.#told(answer.status, message);
-    return this.#login(answer.status, "This is not the token.", then);
+    switch (error) {
+      case "wrong-token":
+        return this.#login(answer.status, "This is not the token.", back);
+      case "too-many-guesses":
+        return this.#login(answer.status, `Wait: ${message}.`, back, answer.headers);
+      default:
+        return this.#told(answer.status, message);
+    }
   }
 
   async #act(form: URLSearchParams, who: Known & { kind: "operator" }): Promise<PageAnswer> {
@@ -203,9 +209,9 @@ export class OperatorPage {
     const read = actionRequest(form, facts().now);
     if (read.kind === "wrong") {
       who.session.notice = `Nothing was done: ${read.message}.`;
-      return seeOther(ownPath(form.get("then")));
+      return seeOther(ownPath(form.get("back")));
     }
-    const { action, filter, confirmed, then } = read.value;
+    const { action, filter, confirmed, back } = read.value;
     if (confirmed === "no" && (action === "delete" || filter.ids === undefined)) {
       const sample = await asked(() => queueAdmin.list(filter, { limit: CONFIRM_SAMPLE }));
       const content = confirmPage(read.value, sample, who.session.csrf, facts().now);
@@ -217,7 +223,7 @@ export class OperatorPage {
       // The log has it; a part of it may be done.
       who.session.notice = `It failed, perhaps half way: ${error instanceof Error ? error.message : String(error)}`;
     }
-    return seeOther(then);
+    return seeOther(back);
   }
 
   #refused({ status, message, way }: Known & { kind: "refused" }, { target }: Pick<PageRequest, "target">): PageAnswer {
@@ -227,8 +233,11 @@ export class OperatorPage {
     return this.#page(status, { title: "Refused", place: "none", content }, undefined);
   }
 
-  #login(status: number, trouble: string | undefined, then: string): PageAnswer {
-    return this.#page(status, { title: "Log in", place: "none", content: loginPage({ trouble, then }) }, undefined);
+  #login(status: number, trouble: string | undefined, back: string, headers: PageAnswer["headers"] = {}): PageAnswer {
+    const content = loginPage({ trouble, back });
+    // RFC 9110 §11.6.1: a 401 says how to authenticate; programs use this.
+    const scheme = status === 401 ? { "www-authenticate": "Bearer" } : {};
+    return this.#page(status, { title: "Log in", place: "none", content }, undefined, { ...scheme, ...headers });
   }
 
   #told(status: number, message: string, headers: Record<string, string> = {}, who?: Known): PageAnswer {

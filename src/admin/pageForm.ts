@@ -10,7 +10,7 @@ export type ActionRequest = {
   /** Whether the question of the page before was answered. */
   confirmed: "yes" | "no";
   /** Where to go afterwards. */
-  then: string;
+  back: string;
 };
 
 const FILTER_FIELDS = ["domain", "sender", "state", "reason"] as const;
@@ -29,10 +29,10 @@ export function actionRequest(form: URLSearchParams, now: number): Read<ActionRe
   const action = QUEUE_ACTIONS.find((known) => known === form.get("action"));
   if (action === undefined) return { kind: "wrong", message: `action is one of ${QUEUE_ACTIONS.join(", ")}` };
   const confirmed = form.get("confirmed") === "yes" ? "yes" : "no";
-  const then = ownPath(form.get("then"));
+  const back = ownPath(form.get("back"));
   const filter = scopeOf(form, now);
   if (filter.kind === "wrong") return filter;
-  return { kind: "read", value: { action, filter: filter.value, confirmed, then } };
+  return { kind: "read", value: { action, filter: filter.value, confirmed, back } };
 }
 
 function scopeOf(form: URLSearchParams, now: number): Read<QueueFilter> {

@@ -91,13 +91,16 @@ summary{cursor:pointer;padding:.25rem 0;color:var(--link)}
 .top .who{margin-left:0;width:100%}
 .chart svg.wide{display:none}.chart svg.narrow{display:block}
 .pair{display:block}
+.facts{grid-template-columns:1fr 1fr}
+.fields>*{width:100%}.fields input:not([type=checkbox]),.fields select{width:100%}
+}
+@media (max-width:60rem){
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody,tr,td{display:block}
 tr{border-bottom:1px solid var(--line);padding:.5rem 0}
 td{border:0;padding:.1rem 0;display:grid;grid-template-columns:6.25rem minmax(0,1fr);gap:.75rem}
 td.number{text-align:left}td:not(:has(>span:not(:empty))){display:none}
 td::before{content:attr(data-label);color:var(--quiet);font-size:.875rem}
-.fields>*{width:100%}.fields input:not([type=checkbox]),.fields select{width:100%}
 }
 @media print{.top nav,.who,.actions,.skip,.fields,details:not([open]){display:none}body{background:#fff;color:#000}table{font-size:10pt}tr,.finding,figure{break-inside:avoid}a{color:inherit}}
 `;

@@ -1,7 +1,7 @@
 import { counted, spanText } from "../diagnosis/quantity.ts";
 import { positionText, QUEUE_STATES, type QueueEntry, type QueuePage } from "../spool/queueAdmin.ts";
 import type { Asked } from "./asked.ts";
-import { type Html, html, shortened } from "./html.ts";
+import { beginning, type Html, html, shortened } from "./html.ts";
 import { destinationLink } from "./overviewPage.ts";
 import { csrfField, type Visitor } from "./pageLayout.ts";
 import { dataTable } from "./pageTable.ts";
@@ -72,7 +72,7 @@ function listing({ entries, next }: QueuePage, { query, now, visitor }: Omit<Que
   const list = entryTable(entries, now, visitor);
   if (visitor.kind !== "operator") return html`${list}${pages}`;
   return html`<form method="post" action="/queue/act">${csrfField(visitor.csrf)}
-<input type="hidden" name="then" value="${pathOf(query)}">${list}
+<input type="hidden" name="back" value="${pathOf(query)}">${list}
 <div class="actions" role="group" aria-label="Actions on the chosen messages">${actionButtons()}</div></form>
 ${pages}
 ${wholeFilter(query, visitor.csrf)}`;
@@ -84,7 +84,7 @@ function wholeFilter(query: URLSearchParams, csrf: string): Html {
   const what = filter.length === 0 ? "the whole queue" : "everything that matches the filter";
   return html`<details><summary>Act on ${what}</summary><form method="post" action="/queue/act">${csrfField(csrf)}
 <input type="hidden" name="scope" value="${filter.length === 0 ? "all" : "filter"}">${filter.map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
-<input type="hidden" name="then" value="/queue"><div class="actions">${actionButtons()}</div></form></details>`;
+<input type="hidden" name="back" value="/queue"><div class="actions">${actionButtons()}</div></form></details>`;
 }
 
 export function actionButtons(): Html {
@@ -166,5 +166,5 @@ function reasonText({ recipients }: QueueEntry): string {
   );
   const [first, ...more] = reasons;
   if (first === undefined) return "not tried yet";
-  return `${shortened(first, REASON_CHARACTERS)}${more.length > 0 ? ` (and ${counted(more.length, "other reason")})` : ""}`;
+  return `${beginning(first, REASON_CHARACTERS)}${more.length > 0 ? ` (and ${counted(more.length, "other reason")})` : ""}`;
 }

@@ -2,7 +2,7 @@ import { counted, spanText } from "../diagnosis/quantity.ts";
 import type { QueueCounts } from "../spool/store.ts";
 import type { Asked } from "./asked.ts";
 import type { Check } from "./health.ts";
-import type { OutcomeMinute } from "./outcomeSeries.ts";
+import { OUTCOME_GROUPS, type OutcomeGroup, type OutcomeMinute } from "./outcomeSeries.ts";
 import type { RelayState } from "./relayStatus.ts";
 
 /** The state of the relay in one glance. What could not be asked is never called fine. */
@@ -51,16 +51,30 @@ function checkText({ name, text }: Check): string {
 function slowness({ facts, counts, lastHour }: VerdictNeeds): readonly string[] {
   const oldest = counts.kind === "known" ? counts.value.oldestAcceptedAt : undefined;
   const age = oldest === undefined ? 0 : facts.now - oldest;
-  const delivered = lastHour.reduce((sum, minute) => sum + minute.delivered, 0);
-  const attempts = lastHour.flatMap((minute) => Object.values(minute.counts)).reduce((sum, count) => sum + count, 0);
   return [
     ...(age > OLD_MILLISECONDS ? [`the oldest message has waited for ${spanText(age)}; see the queue for whom and why`] : []),
-    ...(attempts >= MANY_ATTEMPTS && delivered === 0
-      ? [
-          `none of the ${attempts} delivery attempts of the last hour succeeded: if they go to several destinations, look at the network and at port 25`,
-        ]
-      : []),
+    ...allInVain(lastHour),
   ];
+}
+
+/** Where nothing was delivered for an hour: what most of the attempts met. */
+const WHAT_MOST_MET: Readonly<Record<OutcomeGroup, string>> = {
+  authenticated: "most hosts were authenticated, and did not take the mail",
+  partly: "most hosts did not take the mail",
+  "not-demanded": "most hosts did not take the mail",
+  refused:
+    "most were kept back for certificates, STARTTLS or handshakes; if they go to several destinations, something on the way interferes",
+  dns: "most failed in DNS or DNSSEC; look at the resolver first",
+  "not-tried": "most had no session with a host; look at the network, and whether port 25 is open outwards",
+};
+
+function allInVain(lastHour: readonly OutcomeMinute[]): readonly string[] {
+  const sum = (group: OutcomeGroup): number => lastHour.reduce((all, { counts }) => all + counts[group], 0);
+  const [most = "not-tried"] = [...OUTCOME_GROUPS].sort((one, other) => sum(other) - sum(one));
+  const attempts = OUTCOME_GROUPS.reduce((all, group) => all + sum(group), 0);
+  const delivered = lastHour.reduce((all, minute) => all + minute.delivered, 0);
+  if (attempts < MANY_ATTEMPTS || delivered > 0) return [];
+  return [`none of the ${attempts} delivery attempts of the last hour succeeded: ${WHAT_MOST_MET[most]}`];
 }
 
 function fineText({ counts }: VerdictNeeds): string {
