@@ -15,13 +15,14 @@ import { benchLatency } from "./latency.ts";
 import { machineLines } from "./machine.ts";
 import { benchMillion } from "./million.ts";
 import { benchPostgres } from "./postgres.ts";
+import { benchScan } from "./scan.ts";
 import { chosen, needsDane, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { benchSoak } from "./soak.ts";
 import { unboundMemory } from "./unboundMemory.ts";
 
 /**
  * `npm run bench [-- delivery --rounds N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
- * `npm run bench -- hostile [--lookups N]`,
+ * `npm run bench -- scan [--domains N]`, `npm run bench -- hostile [--lookups N]`,
  * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`,
  * `npm run bench -- soak [--minutes N]`, `npm run bench -- connections [--idle N --busy N]`,
  * `npm run bench -- postgres [--rounds N --messages N --bytes N --queued N]` (rounds of the fault campaign): as root (Postfix, ports below 1024), with the Debian packages of
@@ -30,7 +31,7 @@ import { unboundMemory } from "./unboundMemory.ts";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    domains: { type: "string", default: "250" },
+    domains: { type: "string" },
     lookups: { type: "string", default: "40" },
     rounds: { type: "string", default: "5" },
     messages: { type: "string", default: "5000" },
@@ -49,11 +50,13 @@ const [what = "delivery"] = positionals;
 const CACHED_NAMES = [200_000, 1_000_000];
 const HOSTS_OF_ONE_ZONE = [4, 20, 100];
 const NAMES_IN_UNBOUND = [50_000, 100_000] as const;
+const LOOKED_UP_DOMAINS = 250;
+const SCANNED_DOMAINS = 10_000;
 const SESSIONS = 20;
 const DEAD_DESTINATIONS = 10_000;
 
 async function dnssec(place: Place): Promise<void> {
-  print(await benchDnssec({ domains: Number(values.domains), rounds }, place));
+  print(await benchDnssec({ domains: Number(values.domains ?? LOOKED_UP_DOMAINS), rounds }, place));
   print(await cacheMemory(CACHED_NAMES));
   print(await unboundMemory(NAMES_IN_UNBOUND, place));
   print(aggressiveUse(HOSTS_OF_ONE_ZONE));
@@ -69,6 +72,10 @@ async function delivery(place: Place): Promise<void> {
   } finally {
     await world?.stop();
   }
+}
+
+async function scan(place: Place): Promise<void> {
+  print(await benchScan(Number(values.domains ?? SCANNED_DOMAINS), place));
 }
 
 async function latency(place: Place): Promise<void> {
@@ -110,6 +117,7 @@ const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = {
   soak,
   connections,
   postgres,
+  scan,
 };
 
 function print(lines: readonly string[]): void {

@@ -89,8 +89,7 @@ export type Planted = { domain: string; kind: KindName; ownHost: "yes" | "no" };
 export type Ecosystem = {
   planted: readonly Planted[];
   dns: FakeDns;
-  /** The zones by the address of the server that has them. */
-  serverOf: (apex: string) => string;
+
   /** PEM of the CA that issued the providers' certificates. */
   caPem: string;
   peers: readonly Peer[];
@@ -145,7 +144,6 @@ export async function startEcosystem(
   return {
     planted,
     dns: fakeDns(zones),
-    serverOf: server,
     caPem: authority.certificatePem,
     peers: started,
     close: async () => {

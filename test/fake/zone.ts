@@ -54,6 +54,8 @@ export type FakeDns = {
   anchors: readonly ResourceRecord[];
   answer: (name: DomainName, type: number) => Message;
   zone: (name: string) => Zone;
+  /** The zone with this apex. */
+  zoneAt: (apex: DomainName) => Zone | undefined;
   /** Every question that came to `source`, in order. */
   asked: { name: DomainName; type: number }[];
 };
@@ -75,13 +77,20 @@ export function fakeDns(definitions: readonly ZoneDefinition[], tamper: Tamper =
     if (found === undefined) throw new Error(`no zone ${zoneName}`);
     return found;
   };
-  return { source: { ask }, anchors: (root?.keys ?? []).map((key) => dsRecord(name("."), key)), answer, zone, asked };
+  return {
+    source: { ask },
+    anchors: (root?.keys ?? []).map((key) => dsRecord(name("."), key)),
+    answer,
+    zone,
+    zoneAt: (apex) => byApex.get(apex),
+    asked,
+  };
 }
 
-export type ZoneTable = ReadonlyMap<DomainName, Zone>;
+type ZoneTable = ReadonlyMap<DomainName, Zone>;
 
 /** The innermost zone that `of` lies in. */
-export function enclosing(zones: ZoneTable, of: DomainName | undefined): Zone | undefined {
+function enclosing(zones: ZoneTable, of: DomainName | undefined): Zone | undefined {
   for (let at = of; at !== undefined; at = parentOf(at)) {
     const zone = zones.get(at);
     if (zone !== undefined) return zone;
