@@ -14,6 +14,9 @@ export type AdminOptions = {
   /** The Prometheus exposition. */
   metrics: () => Promise<string>;
   checks: () => Promise<readonly Check[]>;
+  /** Of the bounds below. */
+  requestMilliseconds?: number;
+  silenceMilliseconds?: number;
 };
 
 export type Admin = {
@@ -25,6 +28,10 @@ export type Admin = {
 const MAX_CONNECTIONS = 100;
 const MAX_HEADER_BYTES = 8192;
 const REQUEST_MILLISECONDS = 10_000;
+/** How often Node looks for requests that are late; its own default would give them half a minute more. */
+const LOOK_MILLISECONDS = 1000;
+/** Of a connection on which nothing moves: a client that does not read its answer keeps its place no longer. Longer than any answer takes. */
+const SILENCE_MILLISECONDS = 120_000;
 const KEEP_ALIVE_MILLISECONDS = 5000;
 
 const TEXT = "text/plain; charset=utf-8";
@@ -35,11 +42,13 @@ type Answer = { status: number; type: string; body: string };
 
 /** Listens; rejects when the address cannot be had. */
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
+  const { requestMilliseconds = REQUEST_MILLISECONDS, silenceMilliseconds = SILENCE_MILLISECONDS } = options;
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: REQUEST_MILLISECONDS,
-      requestTimeout: REQUEST_MILLISECONDS,
+      headersTimeout: requestMilliseconds,
+      requestTimeout: requestMilliseconds,
+      connectionsCheckingInterval: Math.min(LOOK_MILLISECONDS, requestMilliseconds),
       keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
     },
     (request, response) => {
@@ -58,6 +67,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(silenceMilliseconds);
   await listening(server, options.listen);
   const { address, port } = server.address() as AddressInfo;
   return { listening: { address, port }, close: () => closed(server) };

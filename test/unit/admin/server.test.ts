@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Check, checksWithin, healthReport } from "../../../src/admin/health.ts";
 import { type Admin, createAdmin } from "../../../src/admin/server.ts";
 
@@ -122,4 +124,46 @@ test("close ends idle connections too; an address in use rejects", async () => {
   assert.equal(await response.text(), "alive\n");
   await other.close();
   await assert.rejects(fetch(`http://${ADDRESS}:${other.listening.port}/livez`));
+});
+
+/** What a test of a bound needs: a listener of its own with that bound, and the answer's length where it counts. */
+function bounded(bounds: { requestMilliseconds?: number; silenceMilliseconds?: number }, octets = 1): Promise<Admin> {
+  const body = "x".repeat(octets);
+  const metricsNow = (): Promise<string> => Promise.resolve(body);
+  return createAdmin({ listen: { address: ADDRESS, port: 0 }, metrics: metricsNow, checks: () => checks(), ...bounds });
+}
+
+test("clients that never end their requests take nobody's place for longer than a request may take", async () => {
+  const other = await bounded({ requestMilliseconds: 1000 });
+  const sockets = Array.from({ length: 100 }, () => {
+    const socket = connect(other.listening.port, ADDRESS, () => socket.write("GET /livez HTTP/1.1\r\nhost: x\r\na: "));
+    socket.on("error", () => undefined).resume();
+    return socket;
+  });
+  // Node's own interval would be 30 s.
+  await Promise.all(sockets.map((socket) => once(socket, "close", { signal: AbortSignal.timeout(25_000) })));
+  const response = await fetch(`http://${ADDRESS}:${other.listening.port}/livez`);
+  assert.equal(response.status, 200);
+  await other.close();
+});
+
+test("a client that does not read its answer loses it", async () => {
+  const octets = 64 * 1024 * 1024;
+  const other = await bounded({ silenceMilliseconds: 300 }, octets);
+  const socket = connect(other.listening.port, ADDRESS, () => socket.write("GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"));
+  socket.on("error", () => undefined);
+  const closed = once(socket, "close", { signal: AbortSignal.timeout(60_000) });
+  await once(socket, "readable");
+  // The server's timer is one of this process too, and due long before.
+  await delay(3000);
+  let received = 0;
+  socket
+    .on("error", () => undefined)
+    .on("data", (chunk: Buffer) => {
+      received += chunk.length;
+    });
+  socket.resume();
+  await once(socket, "close", { signal: AbortSignal.timeout(60_000) });
+  assert.ok(received < octets, `${received}`);
+  await other.close();
 });
