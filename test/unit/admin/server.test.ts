@@ -157,13 +157,11 @@ test("a client that does not read its answer loses it", async () => {
   // The server's timer is one of this process too, and due long before.
   await delay(3000);
   let received = 0;
-  socket
-    .on("error", () => undefined)
-    .on("data", (chunk: Buffer) => {
-      received += chunk.length;
-    });
+  socket.on("data", (chunk: Buffer) => {
+    received += chunk.length;
+  });
   socket.resume();
-  await once(socket, "close", { signal: AbortSignal.timeout(60_000) });
+  await closed;
   assert.ok(received < octets, `${received}`);
   await other.close();
 });
