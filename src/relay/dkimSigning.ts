@@ -45,7 +45,10 @@ export function openDkimSigning({ config, log }: Parts): DkimSigning {
     signer,
     reload: (changed) => {
       const read = keysOf(changed);
-      return read.kind === "refused" ? read : { kind: "read", apply: () => files.replace(changed.dkim.sign, read.keys) };
+      if (read.kind === "keys") return { kind: "read", apply: () => files.replace(changed.dkim.sign, read.keys) };
+      // What is wrong may be wrong with the files in use as well: told now, not in a minute.
+      files.check();
+      return read;
     },
     checks: () => {
       const reason = files.trouble;

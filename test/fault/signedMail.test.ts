@@ -89,7 +89,10 @@ const HOLDS = ["example.org rsa holds holds", "example.org ed holds holds"];
 const HEADER =
   "From: =?utf-8?q?=C3=A0?= <a@example.org>\r\nTo: b@d0.example,\r\n\tb@d1.example\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n";
 
-test("mail is signed as it goes out: by DATA and BDAT, to several destinations, at each attempt the same", async (t) => {
+// A message that can never be sent would be tried again without end.
+const TIMEOUT = { timeout: 120_000 };
+
+test("mail is signed as it goes out: by DATA and BDAT, to several destinations, at each attempt the same", TIMEOUT, async (t) => {
   const extensions = ["PIPELINING", "8BITMIME", "SIZE 52428800"];
   let refusals = 2;
   const flaky = await startPeer({
@@ -153,6 +156,12 @@ test("mail is signed as it goes out: by DATA and BDAT, to several destinations, 
   assert.ok(refused.kind === "refused");
   assert.equal(refused.key, "dkim.sign");
   assert.match(refused.reason, /entry 1: .*ed25519\.pem: it holds no private key/);
+  const metrics = await (await fetch(`http://${ADMIN}/metrics`)).text();
+  assert.match(metrics, /^dane_relay_file_unreadable\{file="dkim"\} 1$/m);
+  assert.match(
+    await (await fetch(`http://${ADMIN}/readyz`)).text(),
+    /file of dkim.*the one from before still signs.*ed25519\.pem/,
+  );
   await submit(message, ["b@d1.example"]);
   await chunking.received(5);
   const last = chunking.messages.at(-1);
