@@ -23,11 +23,13 @@ const ENTRIES = `SELECT w.message, w.destination, w.due, w.held, w.recipients, m
     EXISTS (SELECT FROM lease l WHERE l.message = w.message AND l.destination = w.destination) AS active
   FROM message m JOIN work w ON w.message = m.seq`;
 const ORDER = "ORDER BY m.accepted_at, m.id, w.destination";
-/** Each entry with each last reason of its recipients, and how many of them have it. */
-const REASONS = `SELECT w.message, w.destination, m.accepted_at, r.reason, r.recipients
-  FROM work w JOIN message m ON m.seq = w.message CROSS JOIN LATERAL (
+const WAITING = "FROM work w JOIN message m ON m.seq = w.message";
+/** Each entry with each last reason of its recipients, and how many of them have it. Most have one recipient, and that is read faster. */
+const REASONS = `SELECT w.message, w.destination, m.accepted_at, w.recipients #>> '{0,lastOutcome,cause,text}' AS reason, 1 AS recipients
+    ${WAITING} WHERE jsonb_array_length(w.recipients) = 1
+  UNION ALL SELECT w.message, w.destination, m.accepted_at, r.reason, r.recipients ${WAITING} CROSS JOIN LATERAL (
     SELECT one #>> '{lastOutcome,cause,text}' AS reason, count(*) AS recipients FROM jsonb_array_elements(w.recipients) AS one GROUP BY 1
-  ) AS r`;
+  ) AS r WHERE jsonb_array_length(w.recipients) <> 1`;
 
 export type PostgresAdminParts = {
   connection: PostgresConnection;
@@ -109,8 +111,8 @@ export class PostgresQueueAdmin implements QueueAdmin {
       [limit],
     );
     const reasons = await this.#ask(
-      `SELECT destination, reason, sum(recipients)::bigint AS recipients FROM (${REASONS} WHERE w.destination = ANY ($1)) r
-        WHERE reason IS NOT NULL GROUP BY 1, 2`,
+      `SELECT destination, reason, sum(recipients)::bigint AS recipients FROM (${REASONS}) r
+        WHERE destination = ANY ($1) AND reason IS NOT NULL GROUP BY 1, 2`,
       [rows.map(({ key }) => key)],
     );
     return rows.map((row) => {
