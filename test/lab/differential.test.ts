@@ -5,7 +5,7 @@ import { DifferentialReport } from "./differentialReport.ts";
 import { signings } from "./differentialWorld.ts";
 
 /** A short run; the long one is `npm run differential -- --mutants 10000 --seed N`. */
-const MUTANTS = 600;
+const MUTANTS = 400;
 const SEED = 1;
 
 describe("our validator, Unbound and delv on mutants of signed answers", () => {

@@ -55,6 +55,7 @@ export async function startUnbound(options: {
     "  do-not-query-localhost: no",
     "  edns-buffer-size: 1232",
     "  minimal-responses: yes",
+    "  rrset-roundrobin: no",
     "  infra-cache-min-rtt: 50",
     '  target-fetch-policy: "0 0 0 0 0"',
     `  root-hints: "${options.rootHintsFile}"`,
