@@ -100,7 +100,7 @@ function waitingTable(destinations: Asked<readonly DestinationStatus[]>, counts:
     // The count by destination is some seconds old at most.
     const some =
       counts.kind === "known" && counts.value.incoming + counts.value.active + counts.value.deferred + counts.value.held > 0;
-    return html`<p class="quiet">${some ? "What is in the queue has just come: load the page again in a few seconds." : "Nothing waits."}</p>`;
+    return html`<p class="quiet">${some ? "What is in the queue has just come: load the page again in a while." : "Nothing waits."}</p>`;
   }
   const more = waiting.length - MAX_DESTINATIONS;
   return html`${dataTable({
