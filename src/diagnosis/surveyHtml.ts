@@ -2,7 +2,7 @@ import { barPlot, escaped, stackedPlot } from "./plot.ts";
 import { ROLLOVER_KINDS } from "./rollover.ts";
 import type { RolloverSurvey } from "./rolloverSurvey.ts";
 import type { Count, Group, SurveyResult } from "./survey.ts";
-import { share, windowText } from "./surveyText.ts";
+import { percent, share, windowText } from "./surveyText.ts";
 
 /** A survey as one HTML file: plots as SVG, no scripts, nothing from elsewhere. */
 
@@ -12,7 +12,7 @@ const STYLE = `
   body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
   h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; } p { color: var(--soft); margin: .2rem 0 1rem; }
   .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 1rem; margin: 1.5rem 0; }
-  .figures div { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .9rem; } .figures b { display: block; font-size: 1.5rem; }
+  .figures div { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .9rem; } .figures b { display: block; font-size: 1.5rem; white-space: nowrap; } .figures small { font-size: .9rem; font-weight: normal; color: var(--soft); }
   table { border-collapse: collapse; width: 100%; font-size: .92rem; } th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
   td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 `;
@@ -23,12 +23,12 @@ export function surveyHtml(result: SurveyResult, rollovers: RolloverSurvey | und
   const { domains, deployment, states } = result;
   const deployed = deployment.whole + deployment.partly;
   const day = new Date(now).toISOString().slice(0, 10);
-  const figures: readonly [string, string][] = [
-    ["domains", String(domains)],
-    ["with TLSA records", share(deployed, domains)],
-    ["correct", share(states.correct, deployed)],
-    ["behind unsigned MX", share(states.halfdane, deployed)],
-    ["incorrect", share(states.incorrect, deployed)],
+  const figures: readonly (readonly [string, number, string])[] = [
+    ["domains", domains, ""],
+    ["with TLSA records", deployed, percent(deployed, domains)],
+    ["correct", states.correct, percent(states.correct, deployed)],
+    ["behind unsigned MX", states.halfdane, percent(states.halfdane, deployed)],
+    ["incorrect", states.incorrect, percent(states.incorrect, deployed)],
   ];
   const sections = [
     section("By TLD", "Domains with TLSA records, and how they stand.", groupPlot(result.byTld) + groupTable(result.byTld)),
@@ -52,7 +52,7 @@ export function surveyHtml(result: SurveyResult, rollovers: RolloverSurvey | und
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>DANE survey, ${day}</title><style>${STYLE}</style></head>
 <body><h1>DANE survey of ${domains} domains</h1><p>${day}, by dane-relay scan</p>
-<div class="figures">${figures.map(([label, value]) => `<div><b>${escaped(value)}</b>${escaped(label)}</div>`).join("")}</div>
+<div class="figures">${figures.map(([label, count, part]) => `<div><b>${count} <small>${part}</small></b>${escaped(label)}</div>`).join("")}</div>
 ${sections.join("\n")}
 </body></html>
 `;

@@ -44,7 +44,12 @@ export function sum(counts: readonly Count[]): number {
 
 /** "12 (3.4 %)" */
 export function share(part: number, whole: number): string {
-  return whole === 0 ? `${part}` : `${part} (${((100 * part) / whole).toFixed(1)} %)`;
+  return whole === 0 ? `${part}` : `${part} (${percent(part, whole)})`;
+}
+
+/** "3.4 %"; nothing of nothing is no part. */
+export function percent(part: number, whole: number): string {
+  return whole === 0 ? "" : `${((100 * part) / whole).toFixed(1)} %`;
 }
 
 function counted(title: string, counts: readonly Count[], whole: number): readonly string[] {

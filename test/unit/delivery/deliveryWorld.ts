@@ -6,6 +6,7 @@ import { openConnection } from "../../../src/delivery/connection.ts";
 import { ConnectionPool } from "../../../src/delivery/connectionPool.ts";
 import type { DeliveryContext } from "../../../src/delivery/context.ts";
 import { checkDomain, type DomainCheck } from "../../../src/delivery/domainCheck.ts";
+import type { DeliverySight } from "../../../src/delivery/hostSight.ts";
 import type { RecipientOutcome, Trace } from "../../../src/delivery/ledger.ts";
 import type { RouteSetting } from "../../../src/delivery/route.ts";
 import { type DomainName, displayName, name } from "../../../src/dns/name.ts";
@@ -143,6 +144,8 @@ export type Played = {
   hosts: readonly Trace[];
   /** How sessions count in TLS reports. */
   sessions: readonly SessionResult[];
+  /** What new sessions showed, for the history. */
+  sights: readonly DeliverySight[];
   troubles: readonly unknown[];
 };
 
@@ -189,6 +192,7 @@ export async function startWorld(world: World) {
   const pool = new ConnectionPool({ clock: systemClock });
   const hosts: Trace[] = [];
   const sessions: SessionResult[] = [];
+  const sights: DeliverySight[] = [];
   const troubles: unknown[] = [];
   const context: DeliveryContext = {
     route: {
@@ -216,6 +220,7 @@ export async function startWorld(world: World) {
     content: world.content ?? once,
     onHost: (trace) => hosts.push(trace),
     onSession: (result) => sessions.push(result),
+    onSight: (sight) => sights.push(sight),
     onTrouble: (error) => troubles.push(error),
   };
   return {
@@ -227,7 +232,7 @@ export async function startWorld(world: World) {
       const received = [...peers].flatMap(([peerName, peer]) =>
         peer.messages.map(({ inTls }) => `${peerName}:${inTls ? "tls" : "clear"}`),
       );
-      return { results, peers, received, asked: resolver.asked, hosts, sessions, troubles };
+      return { results, peers, received, asked: resolver.asked, hosts, sessions, sights, troubles };
     },
     /** The decisions of an attempt, without a message and without the exception that `demand` is. */
     check: (): Promise<DomainCheck> => checkDomain(world.destination ?? "example.org", context),
