@@ -42,9 +42,10 @@ export class Authenticator {
     this.#remembered = new LRUCache({ max: MAX_REMEMBERED, ttl: REMEMBERED_MILLISECONDS, perf: { now: () => 1 + monotonic() } });
   }
 
-  /** The user as the file has it now; undefined: deleted meanwhile. */
-  current(user: User): User | undefined {
-    return this.#directory.find(user.name);
+  /** The user as the file has it now; undefined: deleted meanwhile, or with another password, which ends what the one before began. */
+  current({ name, record }: User): User | undefined {
+    const now = this.#directory.find(name);
+    return now?.record.hash.equals(record.hash) ? now : undefined;
   }
 
   /** Never rejects; what goes wrong on our side is 454. */

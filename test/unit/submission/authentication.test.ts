@@ -299,6 +299,15 @@ test("who is deleted from the file may send no more, on an open connection too; 
   assert.equal(relay.users.directory.trouble, undefined);
 });
 
+test("a password that is replaced ends what was begun with the one before", async () => {
+  await using relay = await start();
+  const client = await relay.secured();
+  assert.match(await client.command(plain("shop", "correct horse")), /^235 /);
+  writeUsers(relay.file, [await makeUser("shop", "another horse"), ANY]);
+  await relay.users.directory.check();
+  assert.match(await client.command("MAIL FROM:<orders@shop.example>"), /^530 5\.7\.0 /);
+});
+
 test("envelope senders are rewritten, the null reverse-path never", async () => {
   const senderRewrites = [
     { from: "root@in.example", to: "ops@example.org" },
