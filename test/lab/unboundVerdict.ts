@@ -7,7 +7,7 @@ export type Verdict = {
   answer: "records" | "nodata" | "nxdomain" | "none";
 };
 
-const WAIT_MILLISECONDS = 6000;
+const WAIT_MILLISECONDS = 20_000;
 const SERVFAIL = 2;
 const NXDOMAIN = 3;
 const AD_FLAG = 1 << 5;
