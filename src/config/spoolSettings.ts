@@ -37,7 +37,7 @@ export const SPOOL_SETTING = setting(
 export const STATE_DIRECTORY_SETTING = optionalSetting(
   path,
   "the directory of a file: spool, else ./state",
-  "What this relay has learned and counts, and may lose: trust anchors, MTA-STS policies, TLS report counts. Local, of this process alone.",
+  "What this relay has learned and counts, and may lose: trust anchors, MTA-STS policies, TLS report counts, the history of hosts. Local, of this process alone.",
   "./state",
 );
 
