@@ -16,6 +16,9 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "openssl", provides: "/usr/bin/openssl" },
   // For promtool, which lints the metrics.
   { name: "prometheus", provides: "/usr/bin/promtool", service: "prometheus" },
+  // An ACME server and its client, for renewals of one's own certificates.
+  { name: "pebble", provides: "/usr/bin/pebble" },
+  { name: "certbot", provides: "/usr/bin/certbot" },
   // For the archive that helm and kubectl come in.
   { name: "unzip", provides: "/usr/bin/unzip" },
   { name: "postgresql", provides: "/usr/bin/pg_createcluster", service: "postgresql" },
