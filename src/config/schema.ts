@@ -44,11 +44,11 @@ export const SETTINGS = {
     ),
   },
   admin: {
-    listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez, /readyz and the API."),
+    listen: setting(endpoint, "127.0.0.1:9025", "The address of /metrics, /livez, /readyz, the API and the operator's page."),
     tokenFile: optionalSetting(
       path,
-      "the API is read from this machine only, and changes nothing",
-      "A file with the token of the API, at least 20 characters in one line (openssl rand -base64 32). With it reading needs it too. It is read again when it changes.",
+      "API and page are read from this machine only, and change nothing",
+      "A file with the token of the API and the page, at least 20 characters in one line (openssl rand -base64 32). With it reading needs it too. It is read again when it changes.",
       "/etc/dane-relay/admin-token",
     ),
   },
