@@ -6,6 +6,7 @@ import { startDaneRelay } from "./daneRelay.ts";
 import type { DaneWorld, Destinations } from "./daneWorld.ts";
 import { LOAD_SECONDS, type Load, submit } from "./load.ts";
 import { median } from "./machine.ts";
+import { startEximRelay, startHarakaRelay, startOpenSmtpdRelay } from "./otherRelays.ts";
 import { startPostfixRelay } from "./postfixRelay.ts";
 import { cpuSeconds, memoryMiB } from "./processTree.ts";
 import { needsDane, type RelayName, type Scenario } from "./scenarios.ts";
@@ -28,6 +29,9 @@ export const RELAYS = {
   "dane-relay": startDaneRelay,
   "two workers": (assignment) => startDaneRelay(assignment, 2),
   postfix: startPostfixRelay,
+  exim: startEximRelay,
+  opensmtpd: startOpenSmtpdRelay,
+  haraka: startHarakaRelay,
 } as const satisfies Readonly<Record<RelayName, (assignment: Assignment) => Promise<Sender>>>;
 
 const PAIR = ["dane-relay", "postfix"] as const;
@@ -127,7 +131,8 @@ async function measure(relay: Sender, sink: Sink, load: Load): Promise<Figures> 
     );
   await submit({ ...load, messages: warmUp }, relay);
   await arrived(warmUp);
-  const cpuBefore = cpuSeconds(relay.pid);
+  const cpuUsed = relay.cpuSeconds ?? (() => cpuSeconds(relay.pid));
+  const cpuBefore = cpuUsed();
   const began = performance.now();
   await submit(load, relay);
   const accepted = performance.now() - began;
@@ -139,7 +144,7 @@ async function measure(relay: Sender, sink: Sink, load: Load): Promise<Figures> 
   return {
     accepted: (messages / accepted) * 1000,
     delivered: (messages / delivered) * 1000,
-    cpuMilliseconds: ((cpuSeconds(relay.pid) - cpuBefore) * 1000) / messages,
+    cpuMilliseconds: ((cpuUsed() - cpuBefore) * 1000) / messages,
     memory: memoryMiB(relay.pid),
   };
 }

@@ -16,12 +16,12 @@ import { machineLines } from "./machine.ts";
 import { benchMillion } from "./million.ts";
 import { benchPostgres } from "./postgres.ts";
 import { benchScan } from "./scan.ts";
-import { chosen, needsDane, SCENARIOS, type Scenario } from "./scenarios.ts";
+import { chosen, needsDane, PEERS, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { benchSoak } from "./soak.ts";
 import { unboundMemory } from "./unboundMemory.ts";
 
 /**
- * `npm run bench [-- delivery --rounds N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
+ * `npm run bench [-- delivery --rounds N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- peers [--rounds N --messages N --bytes N]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
  * `npm run bench -- scan [--domains N]`, `npm run bench -- hostile [--lookups N]`,
  * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`,
  * `npm run bench -- soak [--minutes N]`, `npm run bench -- connections [--idle N --busy N]`,
@@ -78,6 +78,10 @@ async function scan(place: Place): Promise<void> {
   print(await benchScan(Number(values.domains ?? SCANNED_DOMAINS), place));
 }
 
+async function peers(place: Place): Promise<void> {
+  for (const scenario of PEERS) print(await endToEnd(scenario, { rounds, messages, bytes, sessions: SESSIONS }, undefined, place));
+}
+
 async function latency(place: Place): Promise<void> {
   const clients = "a connection per message";
   print(await benchLatency({ domains: ["example.net"], messages, bytes, sessions: SESSIONS, clients }, rounds, place));
@@ -109,6 +113,7 @@ async function hostile(place: Place): Promise<void> {
 
 const BENCHMARKS: Readonly<Record<string, (place: Place) => Promise<void>>> = {
   delivery,
+  peers,
   latency,
   dnssec,
   hostile,

@@ -17,7 +17,7 @@ export type Scenario = {
   relays?: readonly [RelayName, RelayName];
 };
 
-export type RelayName = "dane-relay" | "two workers" | "postfix";
+export type RelayName = "dane-relay" | "two workers" | "postfix" | "exim" | "opensmtpd" | "haraka";
 
 const FRESH = "a connection per message";
 const REUSED = "reused connections";
@@ -41,6 +41,13 @@ type ScenarioName = keyof typeof SCENARIOS;
 function isName(text: string): text is ScenarioName {
   return Object.hasOwn(SCENARIOS, text);
 }
+
+/** `npm run bench -- peers`: what else passes mail on, where it installs. */
+export const PEERS: readonly Scenario[] = (["exim", "opensmtpd", "haraka"] as const).map((peer) => ({
+  ...SCENARIOS.plain,
+  title: `plain, and ${peer}`,
+  relays: ["dane-relay", peer],
+}));
 
 /** Those that `only` names, with commas between them; all without it. Throws when there is none of a name. */
 export function chosen(only: string | undefined): readonly ScenarioName[] {

@@ -6,6 +6,8 @@ export type Sender = Endpoint & {
   name: string;
   /** Of it or its parent; what is below counts too. */
   pid: number;
+  /** CPU used so far, where the process tree does not tell all of it. */
+  cpuSeconds?: () => number;
   /** What its log says of connections, where DANE authenticated them. */
   provesDane: () => "yes" | "no";
   stop: () => Promise<void>;

@@ -22,14 +22,14 @@ type Options = {
 };
 
 const SINK_PORT = 2626;
-const EXIM_USER = { name: "Debian-exim", id: 64_991 };
-const OPENSMTPD_USERS = [
+export const EXIM_USER = { name: "Debian-exim", id: 64_991 };
+export const OPENSMTPD_USERS = [
   { name: "opensmtpd", id: 64_992 },
   { name: "opensmtpq", id: 64_993 },
 ];
 /** With the libraries that Postfix does not bring along. */
-const EXIM_PACKAGES = ["exim4-daemon-light", "libidn12", "libgnutls-dane0", "libnsl2"];
-const OPENSMTPD_PACKAGES = ["opensmtpd", "libevent-2.1-7"];
+export const EXIM_PACKAGES = ["exim4-daemon-light", "libidn12", "libgnutls-dane0", "libnsl2"];
+export const OPENSMTPD_PACKAGES = ["opensmtpd", "libevent-2.1-7"];
 
 async function writeIdentities(directory: string, receivers: readonly Receiver[], owner: number): Promise<void> {
   await mkdir(directory, { recursive: true });
