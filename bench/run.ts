@@ -79,7 +79,8 @@ async function scan(place: Place): Promise<void> {
 }
 
 async function peers(place: Place): Promise<void> {
-  for (const scenario of PEERS) print(await endToEnd(scenario, { rounds, messages, bytes, sessions: SESSIONS }, undefined, place));
+  for (const scenario of PEERS)
+    print(await endToEnd(scenario, { rounds, messages, bytes, sessions: SESSIONS }, undefined, place));
 }
 
 async function latency(place: Place): Promise<void> {
