@@ -14,8 +14,8 @@ const PACKAGES = join(import.meta.dirname, "..", "..", "node_modules");
 /** The last look before MAIL. */
 const LAST_LOOK: Edit = {
   file: "delivery/hostSession.ts",
-  from: "if (!meetsPolicy(tls, session.security, matched)) {",
-  to: "if (!meetsPolicy(tls, session.security, matched) && Number.isNaN(0)) {",
+  from: "if (meetsPolicy(tls, session.security, matched))",
+  to: "if (meetsPolicy(tls, session.security, matched) || !Number.isNaN(0))",
 };
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
