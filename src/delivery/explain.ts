@@ -110,13 +110,15 @@ async function observe(target: Target, the: Scene): Promise<Observation> {
     hosts,
     nameServers: nextHop === undefined ? [] : await lookups.nameServers(nextHop),
     ...(nextHop === undefined || route.kind === "unroutable" ? {} : await published(nextHop, the)),
-    anySignature: log
-      .messages()
-      .some(({ answer, authority }) => [...answer, ...authority].some(({ type }) => type === RR_TYPE.RRSIG))
-      ? "yes"
-      : "no",
+    anySignature: anySignature(log),
     source: the.source(),
   };
+}
+
+function anySignature(log: EvidenceLog): Observation["anySignature"] {
+  for (const { answer, authority } of log.messages())
+    if ([...answer, ...authority].some(({ type }) => type === RR_TYPE.RRSIG)) return "yes";
+  return "no";
 }
 
 async function examineHosts(route: Examination["route"], target: Target, the: Scene): Promise<readonly HostObservation[]> {

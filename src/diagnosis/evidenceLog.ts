@@ -9,39 +9,55 @@ import type { Evidence, Needed, Trust } from "../dnssec/evidence.ts";
 const MAX_ENTRIES = 20_000;
 
 export class EvidenceLog {
-  readonly #messages = new Map<string, Message>();
-  readonly #trust = new Map<DomainName, Trust>();
+  readonly #messages = new Recollection<string, Message>();
+  readonly #trust = new Recollection<DomainName, Trust>();
 
   /** As the validator tells it. */
   readonly hear = (needed: Exclude<Needed, { kind: "pause" }>, evidence: Evidence): void => {
     if (needed.kind === "message") {
-      if (evidence.kind === "message") remember(this.#messages, `${needed.type} ${needed.name}`, evidence.message);
-    } else if (evidence.kind === "trust") remember(this.#trust, needed.name, evidence.trust);
+      if (evidence.kind === "message") this.#messages.set(`${needed.type} ${needed.name}`, evidence.message);
+    } else if (evidence.kind === "trust") this.#trust.set(needed.name, evidence.trust);
   };
 
   message(name: DomainName, type: number): Message | undefined {
-    return recalled(this.#messages, `${type} ${name}`);
+    return this.#messages.get(`${type} ${name}`);
   }
 
   trust(name: DomainName): Trust | undefined {
-    return recalled(this.#trust, name);
+    return this.#trust.get(name);
   }
 
-  messages(): readonly Message[] {
-    return [...this.#messages.values()];
+  messages(): Iterable<Message> {
+    return this.#messages.values();
   }
 }
 
-/** In a survey the evidence of a provider's zone is needed long after its answers came into the cache. */
-function recalled<K, V>(map: Map<K, V>, key: K): V | undefined {
-  const value = map.get(key);
-  if (value !== undefined) remember(map, key, value);
-  return value;
-}
+/**
+ * Two generations: what is asked for moves into the younger one, and when that is full the older one goes. In a survey the evidence of a
+ * provider's zone is needed long after its answers came into the cache.
+ */
+class Recollection<K, V> {
+  #young = new Map<K, V>();
+  #old = new Map<K, V>();
 
-function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > MAX_ENTRIES && oldest !== undefined) map.delete(oldest);
+  get(key: K): V | undefined {
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const value = this.#old.get(key);
+    if (value !== undefined) this.set(key, value);
+    return value;
+  }
+
+  set(key: K, value: V): void {
+    this.#old.delete(key);
+    this.#young.set(key, value);
+    if (this.#young.size < MAX_ENTRIES / 2) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+  }
+
+  *values(): Generator<V> {
+    yield* this.#young.values();
+    yield* this.#old.values();
+  }
 }
