@@ -7,6 +7,7 @@ import {
   labelCount,
   labelsOf,
   nameToWire,
+  parentOf,
   rrsigLabelCount,
   suffixOf,
   wildcardOf,
@@ -135,6 +136,9 @@ function unfitness(rrset: RRset, rrsig: Rrsig, now: number): Reason | undefined 
   // RFC 4034 §5, RFC 4035 §2.4: DS is the parent's; RFC 4035 §2.1: DNSKEY stands at the apex.
   if (rrset.type === RR_TYPE.DS && rrset.name === rrsig.signer) return unusable("the DS is signed by the child itself");
   if (rrset.type === RR_TYPE.DNSKEY && rrset.name !== rrsig.signer) return unusable("the DNSKEY is not signed by its own zone");
+  // RFC 5155 §3: the owner is the hash as a single label in front of the zone's name.
+  if (rrset.type === RR_TYPE.NSEC3 && parentOf(rrset.name) !== rrsig.signer)
+    return unusable("the NSEC3 record does not stand right below its zone");
   if (rrsig.labels > ownerLabels) return unusable(`the RRSIG counts ${rrsig.labels} labels, the owner has ${ownerLabels}`);
   if (rrsig.labels < ownerLabels) {
     // A wildcard stands inside the zone that signed it; one above the zone's apex would speak for other zones.

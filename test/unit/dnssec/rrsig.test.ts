@@ -97,6 +97,7 @@ const JUDGED: readonly Row[] = [
   ["more labels than the owner has", signed([A], { labels: 4 }), "signature-unusable"],
   ["DS signed by the child", signed([`example.org DS 1 13 2 ${"00".repeat(32)}`], {}), "signature-unusable"],
   ["DNSKEY below the apex", signed(["www.example.org DNSKEY 257 3 13 AAAA"], {}), "signature-unusable"],
+  ["NSEC3 further below its zone (RFC 5155 §3)", signed(["a.b.example.org TYPE50 \\# 6 010000000000"], {}), "signature-unusable"],
   ["SOA at the apex", signed(["example.org SOA ns.example.org h.example.org 1 2 3 4 5"], {}), "verified"],
   ["DNSKEY at the apex", signed(["example.org DNSKEY 257 3 13 AAAA"], {}), "verified"],
   ["DS of a child", signed([`sub.example.org DS 1 13 2 ${"00".repeat(32)}`], {}), "verified"],
