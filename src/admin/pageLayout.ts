@@ -49,7 +49,7 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
   "cross-origin-resource-policy": "same-origin",
   "cross-origin-opener-policy": "same-origin",
-  // The policy page may load nothing; nor may it use what a browser could lend.
+  // Nor does it use what a browser could lend.
   "permissions-policy": "camera=(), geolocation=(), microphone=()",
 };
 

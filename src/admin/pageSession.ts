@@ -2,7 +2,8 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
 /**
  * Log-ins at the operator's page. A session keeps the token that opened it and is worth as much as that token: when the token of the file changes, or
- * the process ends, it is over. The cookie is for this site only, unreadable for scripts, and not sent from other sites' pages.
+ * the process ends, it is over. The cookie is for this site only, unreadable for scripts, and not
+ * sent from other sites' pages; it cannot be Secure, since the admin address speaks HTTP.
  */
 export type PageSession = {
   id: string;

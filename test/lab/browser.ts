@@ -41,7 +41,11 @@ export async function openViewer(colorScheme: "light" | "dark" = "light"): Promi
     if (message.type() === "error" && !STATUS_NOTE.test(message.text())) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) => {
+    const error = request.failure()?.errorText ?? "";
+    // Whoever goes on to the next page does not wait for this one.
+    if (error !== "net::ERR_ABORTED") complaints.push(`${request.url()}: ${error}`);
+  });
   const look = async (name: string): Promise<void> => {
     for (const width of WIDTHS) {
       await page.setViewportSize({ width, height: HEIGHT });

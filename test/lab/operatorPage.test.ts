@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { PLACES } from "./addresses.ts";
 import { openViewer, type Viewer } from "./browser.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { type RelayProcess, relayPorts, startRelayProcess } from "./relayProcess.ts";
@@ -69,10 +68,12 @@ describe("the operator's page", () => {
   test("a log-in by keyboard, and an empty queue", async () => {
     const answer = await open(relay, "/queue?state=held");
     assert.equal(answer?.status(), 401);
+    await viewer.page.waitForSelector("#token:focus");
     await viewer.look("login");
     await viewer.page.keyboard.type("a wrong token that is long enough");
     await viewer.page.keyboard.press("Enter");
     await viewer.page.waitForSelector("text=This is not the token.");
+    await viewer.page.waitForSelector("#token:focus");
     await viewer.page.keyboard.type(TOKEN);
     await viewer.page.keyboard.press("Enter");
     await viewer.page.waitForSelector("text=Nothing in the queue matches.");
@@ -90,6 +91,7 @@ describe("the operator's page", () => {
     await relay.submit(DOMAINS.map((domain) => message(`"${HOSTILE}"@${domain}`)));
     await relay.event("a mismatch", ({ event, dane }) => event === "delivery" && dane === "mismatch");
     await relay.event("a bogus answer", ({ event, dane }) => event === "delivery" && dane === "bogus");
+    await relay.event("no STARTTLS", ({ event, dane }) => event === "delivery" && dane === "starttls-missing");
     await relay.event("a delivery", ({ event, dane }) => event === "delivery" && dane === "authenticated");
     await open(relay, "/");
     await untilItSays(/last reason.*mismatch\.lab.*the last six hours/s);
@@ -127,7 +129,8 @@ describe("the operator's page", () => {
   });
 
   test("a deletion asks first", async () => {
-    await open(relay, "/queue?domain=expired.lab");
+    // That of expired.lab may just be tried again.
+    await open(relay, "/queue?domain=no-starttls.lab");
     await viewer.page.click("td a.mono");
     const { pathname } = new URL(viewer.page.url());
     const id = pathname.replace("/queue/", "");
@@ -196,6 +199,5 @@ describe("the operator's page", () => {
 
   test("the browser had nothing to complain of", () => {
     assert.deepEqual(viewer.complaints, []);
-    assert.ok(lab.block.address(PLACES.relay) !== "");
   });
 });
