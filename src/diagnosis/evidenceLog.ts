@@ -6,7 +6,7 @@ import type { Evidence, Needed, Trust } from "../dnssec/evidence.ts";
  * The evidence that look-ups were judged by: the last message for each question, and what was proved about each name on the way down from a
  * trust anchor. Bounded; what was neither heard nor asked for the longest is forgotten first.
  */
-const MAX_ENTRIES = 20_000;
+const MAX_ENTRIES = 8000;
 
 export class EvidenceLog {
   readonly #messages = new Recollection<string, Message>();
