@@ -18,7 +18,8 @@ export type QueueListing = {
 };
 
 export const QUEUE_PAGE = 50;
-const REASON_CHARACTERS = 240;
+/** The page of a message has the whole of it. */
+const REASON_CHARACTERS = 130;
 const SHOWN_RECIPIENTS = 3;
 const AGES = [
   ["", "any age"],
