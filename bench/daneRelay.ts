@@ -32,9 +32,9 @@ async function saysReady(address: string): Promise<boolean> {
   return response.ok;
 }
 
-/** Arguments for node, such as `--cpu-prof --cpu-prof-dir=DIRECTORY`. */
+/** Arguments for node: those of `npm start`, or others, such as `--cpu-prof --cpu-prof-dir=DIRECTORY`. */
 function nodeOptions(): string[] {
-  const { BENCH_NODE_OPTIONS = "" } = process.env;
+  const { BENCH_NODE_OPTIONS = "--max-semi-space-size=4" } = process.env;
   return BENCH_NODE_OPTIONS.split(" ").filter((option) => option !== "");
 }
 

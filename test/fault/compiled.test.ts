@@ -67,5 +67,5 @@ test("what the Dockerfile copies exists, and the unit starts what package.json s
     [],
   );
   const unit = readFileSync(join(ROOT, "deploy", "dane-relay.service"), "utf8");
-  assert.match(unit, /node_modules\/\.bin\/node src\/main\.ts serve --config/);
+  assert.match(unit, /node_modules\/\.bin\/node --max-semi-space-size=4 src\/main\.ts serve --config/);
 });

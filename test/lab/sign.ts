@@ -84,9 +84,10 @@ export async function signAgain(
   signing: Signing,
 ): Promise<SignedZone> {
   const zone = change(await readFile(join(directory, "zone"), "utf8"));
-  const keys = (await readdir(directory))
-    .filter((file) => /^K.*\.private$/.test(file))
-    .map((file) => file.replace(/\.private$/, ""));
+  const files = await readdir(directory);
+  const all = files.filter((file) => /^K.*\.private$/.test(file)).map((file) => file.replace(/\.private$/, ""));
+  // The entry key first, as when they were made: it alone has a DS record; key tags, and so names, come in any order.
+  const keys = [...all.filter((key) => files.includes(`${key}.ds`)), ...all.filter((key) => !files.includes(`${key}.ds`))];
   return signWith(keys, { directory, origin, zone, signing });
 }
 
