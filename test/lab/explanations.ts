@@ -1,5 +1,5 @@
 import { type Message, type ResourceRecord, RR_TYPE } from "../../src/dns/message.ts";
-import { isWithin } from "../../src/dns/name.ts";
+import { isWithin, labelCount } from "../../src/dns/name.ts";
 import type { ReasonCode } from "../../src/dnssec/securityStatus.ts";
 import type { Disagreement } from "./campaign.ts";
 import { sameOpinion } from "./judges.ts";
@@ -107,6 +107,29 @@ const RULES: readonly Rule[] = [
     title: "a synthesized CNAME before its DNAME",
     why: "The order of an answer section means nothing; CoreDNS puts every CNAME first. The DNAME is signed and makes this CNAME (RFC 6672 §5.3.1). Unbound drops a DNAME that comes later, and then misses it.",
     matches: (one) => isLaxer(one) && hasCnameBeforeDname(one.mutant.message),
+  },
+  {
+    kind: "refused by mistake",
+    title: "a denial with more of the zone's own records than it needs",
+    why: "Each is signed by the zone, and those that deny are among them (RFC 4035 §5.4 asks for no order or number); delv finds them. Unbound takes the first that seem to fit.",
+    matches: (one) =>
+      isLaxer(one) &&
+      one.ours.status === "secure" &&
+      one.ours.answer !== "records" &&
+      sameOpinion(one.ours, one.truth) &&
+      one.delv !== undefined &&
+      sameOpinion(one.delv, one.truth),
+  },
+  {
+    kind: "refused by mistake",
+    title: "an answer of an unsigned zone's server of which nothing is its to say",
+    why: "A DNAME from above its zone is left out (RFC 5452 §6), and what is left of NOERROR is no data: Unbound's own test has it so (iter_scrub_dname_out_of_zone). Where the DNAME is the root's own, it goes on with it and fails.",
+    matches: (one) =>
+      isLaxer(one) &&
+      one.mutant.way === "recursive" &&
+      one.ours.status === "insecure" &&
+      one.ours.answer === "nodata" &&
+      one.mutant.message.answer.some(({ type, name }) => type === RR_TYPE.DNAME && labelCount(name) < one.mutant.level),
   },
   {
     kind: "another message",
