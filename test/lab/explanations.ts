@@ -132,6 +132,19 @@ const RULES: readonly Rule[] = [
       one.mutant.message.answer.some(({ type, name }) => type === RR_TYPE.DNAME && labelCount(name) < one.mutant.level),
   },
   {
+    kind: "refused by mistake",
+    title: "an alias of an unsigned zone with denials beside it",
+    why: "The zone is proved to be unsigned, so its alias is insecure, not bogus (RFC 4035 §4.3); denials beside it would be about its target (RFC 6604 §3), which is asked for itself. Unbound wants them to prove something of the target, and fails.",
+    matches: (one) =>
+      isLaxer(one) &&
+      one.ours.status === "insecure" &&
+      one.truth.status === "insecure" &&
+      one.ours.records.includes(" CNAME ") &&
+      isAliased(one.mutant.message) &&
+      hasUnsignedAlias(one.mutant.message, RR_TYPE.CNAME) &&
+      one.mutant.message.authority.some(({ type }) => type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3),
+  },
+  {
     kind: "another message",
     title: "the end of a joined alias chain",
     why: "We take the whole chain from one message where every part of it holds (RFC 1034 §4.3.2); Unbound asks for every target again.",
