@@ -81,5 +81,5 @@ function fineText({ counts }: VerdictNeeds): string {
   const { incoming = 0, active = 0, deferred = 0, held = 0 } = counts.kind === "known" ? counts.value : {};
   const all = incoming + active + deferred + held;
   if (all === 0) return "Mail is taken, DNSSEC is validated, and nothing waits.";
-  return `Mail is taken, DNSSEC is validated; ${counted(all, "message")} in the queue, of which ${deferred} were tried before and wait.`;
+  return `Mail is taken, DNSSEC is validated; ${counted(all, "message")} in the queue, of which ${deferred} ${deferred === 1 ? "was" : "were"} tried before and ${deferred === 1 ? "waits" : "wait"}.`;
 }
