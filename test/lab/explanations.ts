@@ -279,7 +279,7 @@ const RULES: readonly Rule[] = [
     title: "a denial that the zone signed and that proves nothing",
     why: "RFC 4035 §5.4, RFC 6840 §4: owner, next name or types make no proof of it. Unbound looks at less, or takes the name for unsigned.",
     matches: (one) =>
-      refusedFor(one, "denial-missing", "denial-invalid") &&
+      (refusedFor(one, "denial-missing", "denial-invalid") || saysWhy(one, /it is not proved that nothing is closer/)) &&
       recordsOf(one.mutant.message).some((record) => DENIALS.includes(record.type)),
   },
 ];
