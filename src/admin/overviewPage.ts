@@ -25,6 +25,7 @@ export type Overview = {
 const MAX_DESTINATIONS = 15;
 const MAX_FAILING = 8;
 const MAX_EXCEPTIONS = 50;
+const MAX_AT_RISK = 20;
 /** Below what a count keeps of a reason, so that what was cut says so. */
 const REASON_CHARACTERS = 190;
 const MARKS = { fine: "✓", degraded: "!", trouble: "✗" } as const;
@@ -42,6 +43,8 @@ ${waitingTable(destinations, counts, facts.now)}
 ${outcomePicture(minutes, facts.now)}
 <h2 id="failing">Destinations that fail most</h2>
 ${failingTable(destinations, facts.now)}
+<h2 id="renewals">Hosts that will break at their next renewal</h2>
+${riskTable(facts)}
 <h2 id="checks">Checks</h2>
 ${dataTable({
   caption: "The checks of /readyz",
@@ -166,6 +169,18 @@ function dnssecFacts({ validation: { kind, mode, source, reason } }: RelayFacts)
     ["Last probe", reason],
   ])}
 ${kind === "validating" ? undefined : html`<p>Mail to destinations that cannot be validated waits in the queue; none is sent unprotected.</p>`}`;
+}
+
+/** What their operators can mend before mail waits. */
+function riskTable({ hostsAtRisk }: RelayFacts): Html {
+  if (hostsAtRisk === undefined) return html`<p class="quiet">No history of hosts is kept (history.days is 0).</p>`;
+  if (hostsAtRisk.length === 0) return html`<p class="quiet">None of those that mail went to in the last week.</p>`;
+  return dataTable({
+    caption: "Mail hosts whose certificate ends soon, with TLSA records that the next one will not match",
+    columns: ["host", "why"],
+    kinds: ["name"],
+    rows: hostsAtRisk.slice(0, MAX_AT_RISK).map(({ host, explanation }) => [host, explanation]),
+  });
 }
 
 function exceptionsTable({ exceptions, now }: RelayFacts): Html {

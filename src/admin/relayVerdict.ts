@@ -9,7 +9,11 @@ import type { RelayState } from "./relayStatus.ts";
 export type RelayVerdict = { kind: "fine" | "degraded" | "trouble"; headline: string; reasons: readonly string[] };
 
 /** What the relay knows of itself without asking anybody. */
-export type RelayFacts = Omit<RelayState, "checks" | "counts"> & { connections: { inbound: number; outbound: number } };
+export type RelayFacts = Omit<RelayState, "checks" | "counts"> & {
+  connections: { inbound: number; outbound: number };
+  /** Mail hosts that their next certificate renewal will break, as far as deliveries have shown; absent: no history is kept. */
+  hostsAtRisk?: readonly { host: string; explanation: string }[];
+};
 
 export type VerdictNeeds = {
   facts: RelayFacts;

@@ -30,7 +30,7 @@ export type OperatorNeeds = {
   resolver: OpenResolver;
   mtaSts: MtaSts;
   submission: Pick<Submission, "listener">;
-  watch: Pick<Watch, "certificatesOf">;
+  watch: Pick<Watch, "certificatesOf" | "rollovers">;
   checks: () => Promise<readonly Check[]>;
 };
 
@@ -49,6 +49,7 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
     validation: resolver.validation(),
     exceptions: engine.activeExceptions(),
     connections: { inbound: submission.listener.connections(), outbound: engine.openConnections },
+    ...atRisk(watch),
   });
   const { queueAdmin } = store;
   const { now, monotonic } = clock;
@@ -91,4 +92,9 @@ function audited(record: AuditRecord, { log }: Parts, engine: DeliveryEngine): v
 export async function openControl({ config }: Parts, { api }: Operator): Promise<ControlSocket> {
   if (config.spool.kind === "file") return await openControlSocket(api, config.spool.directory);
   return { close: () => Promise.resolve() };
+}
+
+function atRisk(watch: Pick<Watch, "rollovers">): Pick<RelayFacts, "hostsAtRisk"> {
+  const rollovers = watch.rollovers();
+  return rollovers === undefined ? {} : { hostsAtRisk: rollovers.atRisk };
 }

@@ -27,6 +27,7 @@ let validation: RelayFacts["validation"];
 let acted: string[] = [];
 let audits: AuditRecord[] = [];
 let ring = new DeliveryRing();
+let history: RelayFacts["hostsAtRisk"] | undefined;
 let admin: Admin;
 
 function entry(id: string, more: Partial<QueueEntry> = {}): QueueEntry {
@@ -90,6 +91,7 @@ before(async () => {
     validation,
     exceptions: [{ domain: HOSTILE, level: "may", reason: HOSTILE, expiresAt: NOW + 1000 }],
     connections: { inbound: 1, outbound: 2 },
+    ...(history === undefined ? {} : { hostsAtRisk: history }),
   });
   const access = (): Access => ({ token, hostnames: new Set(["relay.example"]) });
   const counts = () => asked(() => ({ incoming: 0, active: 0, deferred: entries.length, held: 0 }));
@@ -126,6 +128,19 @@ beforeEach(() => {
   acted = [];
   audits = [];
   ring = new DeliveryRing();
+  history = [{ host: HOSTILE, explanation: HOSTILE }];
+});
+
+test("hosts that will break at their next renewal are named; none, and no history, are said to be that", async () => {
+  token = undefined;
+  history = [
+    { host: "mx.example.org", explanation: "its certificate ends in 5 days, and the record names this very certificate" },
+  ];
+  assert.match((await ask("/")).body, /<h2 id="renewals">.*mx\.example\.org.*names this very certificate/s);
+  history = [];
+  assert.match((await ask("/")).body, /None of those that mail went to in the last week/);
+  history = undefined;
+  assert.match((await ask("/")).body, /No history of hosts is kept/);
 });
 
 type Answer = { status: number; body: string; headers: IncomingHttpHeaders };
