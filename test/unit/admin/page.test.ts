@@ -132,7 +132,7 @@ beforeEach(() => {
 });
 
 test("hosts that will break at their next renewal are named; none, and no history, are said to be that", async () => {
-  token = undefined;
+  token = { kind: "none" };
   history = [
     { host: "mx.example.org", explanation: "its certificate ends in 5 days, and the record names this very certificate" },
   ];
