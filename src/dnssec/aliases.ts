@@ -21,9 +21,9 @@ export type AliasClaim =
 export function aliasOf(name: DomainName, answer: readonly RRset[], message: Pick<Message, "answer">): AliasClaim {
   const cname = answer.find((rrset) => rrset.type === RR_TYPE.CNAME && rrset.name === name);
   const dname = dnameAbove(name, answer);
-  // RFC 6672 §5.3.1: what a DNAME makes is unsigned. In which order they stand is of no meaning; some caches put every CNAME first.
-  if (cname !== undefined && (dname === undefined || cname.signatures.length > 0)) return throughCname(cname);
-  if (dname === undefined) return { kind: "none" };
+  if (dname === undefined) return cname === undefined ? { kind: "none" } : throughCname(cname);
+  // RFC 6672 §2.4: below a DNAME is nothing, so a CNAME there is what the DNAME makes (§5.3.1), also where somebody has signed it. In which
+  // order they stand is of no meaning; some caches put every CNAME first.
   if (isRepeated(dname, message)) {
     return bogus({ code: "malformed", text: `the DNAME of ${displayName(dname.name)} is there more than once` });
   }

@@ -175,7 +175,7 @@ function* judgeHop(
   if (own.length > 0 && message.rcode === RCODE_NXDOMAIN && type !== RR_TYPE.CNAME) {
     return bogus({ code: "malformed", text: `there are records of ${displayName(name)}, but the RCODE is NXDOMAIN` });
   }
-  if (own.length > 0) return yield* judgeRecords(own, terms);
+  if (own.length > 0) return occluded(name, claim) ?? (yield* judgeRecords(own, terms));
   if (isDistrust(claim) || claim.kind === "none") return claim;
   const grade = yield* judgeRrset(claim.rrset, terms);
   if (isDistrust(grade)) return grade;
@@ -205,6 +205,13 @@ function ownRecords(answer: readonly RRset[], name: DomainName, type: number, cl
   const first = here.find((rrset) => rrset.type === type || rrset.type === RR_TYPE.CNAME);
   if (first === undefined || first.type !== type) return [];
   return first.type === RR_TYPE.CNAME && synthesized ? [] : [first];
+}
+
+/** RFC 6672 §2.4: below a DNAME there is nothing; a message that has both is nobody's answer. */
+function occluded(name: DomainName, claim: AliasClaim): Distrust | undefined {
+  if (claim.kind !== "alias" || claim.dname === undefined) return undefined;
+  const text = `there are records of ${displayName(name)} below the DNAME of ${displayName(claim.dname.owner)}`;
+  return bogus({ code: "malformed", text });
 }
 
 /**

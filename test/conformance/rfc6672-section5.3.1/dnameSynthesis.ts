@@ -1,19 +1,33 @@
-import { RR_TYPE } from "../../../src/dns/message.ts";
+import { type ResourceRecord, RR_TYPE } from "../../../src/dns/message.ts";
 import { name, nameToWire } from "../../../src/dns/name.ts";
+import { record } from "../../fake/dnsWire.ts";
+import { signingKey, signRrset } from "../../fake/signer.ts";
+import { FAKE_WINDOW } from "../../fake/zone.ts";
 import { type OwnCase, signedTree, without } from "../ownCase.ts";
 
-const ZONES = signedTree([
-  "old.example.test DNAME new.example.test",
-  "mail.new.example.test A 192.0.2.1",
-  "alias.example.test CNAME mail.new.example.test",
-  "loop.example.test CNAME pool.example.test",
-  "pool.example.test CNAME loop.example.test",
-  "two.example.test CNAME mail.new.example.test",
-  "two.example.test CNAME alias.example.test",
-  ...Array.from({ length: 14 }, (_, i) => `hop${i}.example.test CNAME hop${i + 1}.example.test`),
-  "hop14.example.test A 192.0.2.1",
-]);
+const KEY = signingKey({ seed: "example" });
+const ZONES = signedTree(
+  [
+    "old.example.test DNAME new.example.test",
+    "mail.new.example.test A 192.0.2.1",
+    "alias.example.test CNAME mail.new.example.test",
+    "loop.example.test CNAME pool.example.test",
+    "pool.example.test CNAME loop.example.test",
+    "two.example.test CNAME mail.new.example.test",
+    "two.example.test CNAME alias.example.test",
+    "same.example.test CNAME same.else.test",
+    ...Array.from({ length: 14 }, (_, i) => `hop${i}.example.test CNAME hop${i + 1}.example.test`),
+    "hop14.example.test A 192.0.2.1",
+  ],
+  { keys: [KEY] },
+);
 const ASK = ["mail.old.example.test", "A"] as const;
+const SAME = record("example.test DNAME else.test");
+const OTHER = record("example.test DNAME other.test");
+
+function signedByZone(one: ResourceRecord): ResourceRecord[] {
+  return [one, signRrset([one], KEY, name("example.test."), FAKE_WINDOW)];
+}
 
 /** Aliases: a synthesized CNAME is proved by the DNAME that it comes from, and must be what the DNAME makes. */
 export const DNAME_SYNTHESIS: readonly OwnCase[] = [
@@ -64,6 +78,38 @@ export const DNAME_SYNTHESIS: readonly OwnCase[] = [
     tamper: (message, _owner, type) => (type === RR_TYPE.A ? without(message, RR_TYPE.DNAME) : message),
     ask: ASK,
     expect: { status: "bogus", reason: "signature-missing" },
+  },
+  {
+    title: "a CNAME that the zone signed, below an unsigned DNAME that makes the same, is bogus",
+    zones: ZONES,
+    tamper: (message, _owner, type) => (type === RR_TYPE.A ? { ...message, answer: [SAME, ...message.answer] } : message),
+    ask: ["same.example.test", "A"],
+    expect: { status: "bogus", reason: "signature-missing" },
+  },
+  {
+    title: "below one that makes something else it is no better",
+    zones: ZONES,
+    tamper: (message, _owner, type) => (type === RR_TYPE.A ? { ...message, answer: [...message.answer, OTHER] } : message),
+    ask: ["alias.example.test", "A"],
+    expect: { status: "bogus", reason: "dname-synthesis" },
+  },
+  {
+    title: "nor where the zone signed both",
+    zones: ZONES,
+    tamper: (message, _owner, type) => {
+      return type === RR_TYPE.A ? { ...message, answer: [...signedByZone(OTHER), ...message.answer] } : message;
+    },
+    ask: ["alias.example.test", "A"],
+    expect: { status: "bogus", reason: "dname-synthesis" },
+  },
+  {
+    title: "other records below a DNAME are bogus too",
+    zones: ZONES,
+    tamper: (message, _owner, type) => {
+      return type === RR_TYPE.A ? { ...message, answer: [...message.answer, ...signedByZone(OTHER)] } : message;
+    },
+    ask: ["hop14.example.test", "A"],
+    expect: { status: "bogus", reason: "malformed" },
   },
   {
     title: "a chain that is cut after its first hop is asked for again",
