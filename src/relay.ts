@@ -15,8 +15,9 @@ import { type DkimSigning, openDkimSigning } from "./relay/dkimSigning.ts";
 import { createExceptionWatch } from "./relay/exceptions.ts";
 import { openWatch, type Watch } from "./relay/hostHistory.ts";
 import { observe } from "./relay/observation.ts";
-import { openControl, openOperator } from "./relay/operator.ts";
+import { type Operator, openControl, openOperator } from "./relay/operator.ts";
 import { type Parts, textOf } from "./relay/parts.ts";
+import { RefusedDestinations } from "./relay/refusedDestinations.ts";
 import { resolverSettings } from "./relay/resolverSettings.ts";
 import { openSpool } from "./relay/spool.ts";
 import { openSubmission, type Submission } from "./relay/submission.ts";
@@ -65,7 +66,7 @@ const SUBMISSION_DRAIN_MILLISECONDS = 10_000;
  * that could not be kept. Rejects, with nothing left running, when a part cannot start.
  */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const parts: Parts = { ...options, instruments: createInstruments(), ring: new DeliveryRing(), series: new OutcomeSeries() };
+  const parts = partsWith(options);
   const opened: (() => Promise<void> | void)[] = [];
   const failure = Promise.withResolvers<Error>();
   const closeAll = (): Promise<void> => closeInTurn(opened.reverse());
@@ -84,10 +85,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     const engine = createEngine(parts, { resolver, store, mtaSts, reporting, watch, signer: signing.signer });
     const submission = await openSubmission(parts, store);
     const { listener } = submission;
-    const checks = (): ReturnType<typeof checksOf> => checksOf(store, submission, signing, resolver);
-    const operator = openOperator(parts, { store, engine, resolver, mtaSts, submission, watch, checks });
+    const checks = (): ReturnType<typeof checksOf> => checksOf(store, { submission, operator, signing }, resolver);
+    const operator: Operator = openOperator(parts, { store, engine, resolver, mtaSts, submission, watch, checks });
     const metrics = createExposition(parts.instruments, () =>
-      observe(parts, { store, submission, engine, resolver, signing, watch }),
+      observe(parts, { store, submission, engine, resolver, signing, watch, operator }),
     );
     if (options.onQuestion === undefined) {
       const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks });
@@ -123,6 +124,16 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     await closeAll();
     throw error;
   }
+}
+
+function partsWith(options: RelayOptions): Parts {
+  return {
+    ...options,
+    instruments: createInstruments(),
+    ring: new DeliveryRing(),
+    series: new OutcomeSeries(),
+    refused: new RefusedDestinations(),
+  };
 }
 
 function openRelayResolver({ config, clock, random, log, instruments }: Parts): Promise<OpenResolver> {
@@ -172,11 +183,12 @@ function reportTlsReport(event: ReportEvent, { log, instruments }: Parts): void 
   log.event({ event: "tlsrpt", ...event });
 }
 
+type Checked = { submission: Submission; operator: Pick<Operator, "tokenCheck">; signing: Pick<DkimSigning, "checks"> };
+
 /** What /readyz says: the spool and the listeners decide; DNSSEC only degrades, since mail can wait for it. */
 async function checksOf(
   store: Store,
-  { listener, fileChecks }: Submission,
-  signing: DkimSigning,
+  { submission: { listener, fileChecks }, operator, signing }: Checked,
   resolver: OpenResolver,
 ): Promise<readonly Check[]> {
   const health = await store.health();
@@ -189,7 +201,7 @@ async function checksOf(
     addresses.length > 0
       ? { name: "submission", status: "ok", text: `accepting mail on ${addresses.join(", ")}` }
       : { name: "submission", status: "failed", text: "no address accepts mail: the relay is starting or stopping" };
-  return [spool, submission, ...fileChecks(), ...signing.checks(), dnssecCheck(resolver.validation())];
+  return [spool, submission, ...fileChecks(), ...operator.tokenCheck(), ...signing.checks(), dnssecCheck(resolver.validation())];
 }
 
 function dnssecCheck(state: ValidationState): Check {

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-/** The token of `admin.tokenFile`: read at the start and at every reload, and when it is presented and its last reading is a while ago. */
+/** The token of `admin.tokenFile`: read at the start and at every reload, and when it is presented, or its state is asked for, and its last reading is a while ago. */
 const READ_AGAIN_MILLISECONDS = 2000;
 /** 120 bits as base64; a shorter one could be guessed. */
 export const MIN_TOKEN_CHARACTERS = 20;
@@ -50,8 +50,18 @@ export class AdminToken {
 
   /** In a time that says nothing of where the two differ, nor how long ours is. */
   matches(presented: string): boolean {
-    if (this.#options.monotonic() - this.#readAt > READ_AGAIN_MILLISECONDS) this.readAgain();
+    this.#refresh();
     return timingSafeEqual(digestOf(presented), this.#digest);
+  }
+
+  /** Why the file can't be used now, and the token from before still counts; undefined: it can. */
+  trouble(): string | undefined {
+    this.#refresh();
+    return this.#trouble === "" ? undefined : this.#trouble;
+  }
+
+  #refresh(): void {
+    if (this.#options.monotonic() - this.#readAt > READ_AGAIN_MILLISECONDS) this.readAgain();
   }
 
   readAgain(): void {

@@ -9,6 +9,7 @@ const PREFIX = "dane_relay_";
 /** The worst of all workers where one is enough to act on, and what is the same for all of them. */
 const AGGREGATORS: Readonly<Record<string, Aggregator>> = {
   queue_oldest_message_age_seconds: "max",
+  queue_largest_destination_messages: "max",
   dnssec_validating: "min",
   dns_source: "max",
   policy_exceptions_active: "max",

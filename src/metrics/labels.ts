@@ -1,5 +1,5 @@
 import { RR_TYPE } from "../dns/message.ts";
-import type { TlsGot, TlsWanted } from "../policy/disposition.ts";
+import type { DaneOutcome, TlsGot, TlsWanted } from "../policy/disposition.ts";
 import type { RejectionReason } from "../submission/rejection.ts";
 
 /** Closed sets of label values. Whatever is not in one counts as `other`, so that no peer decides how many series there are. */
@@ -39,6 +39,16 @@ export const REJECTIONS: readonly string[] = Object.keys(REJECTION_TABLE);
 /** TLSA certificate usage (RFC 7218): DANE-TA, DANE-EE. */
 export const USAGES = ["2", "3", "none"] as const;
 export type UsageLabel = (typeof USAGES)[number];
+
+/** Outcomes of DANE and DNSSEC for which mail is kept back. */
+export const DANE_REFUSALS = [
+  "mismatch",
+  "starttls-missing",
+  "handshake-failed",
+  "bogus",
+  "lookup-failed",
+] as const satisfies readonly DaneOutcome[];
+export type DaneRefusal = (typeof DANE_REFUSALS)[number];
 
 export const LOOKUP_TYPES = ["A", "AAAA", "MX", "TLSA", "TXT"] as const;
 /** The label of a record type's number; types that only validation itself asks for have none. */

@@ -1,13 +1,15 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { ROLLOVER_KINDS, type RolloverKind } from "../diagnosis/rollover.ts";
 import { declared, values } from "./declaration.ts";
-import { DIRECTIONS, QUEUE_STATES, WATCHED_FILES, type WatchedFile } from "./labels.ts";
+import { DANE_REFUSALS, type DaneRefusal, DIRECTIONS, QUEUE_STATES, WATCHED_FILES, type WatchedFile } from "./labels.ts";
 
 /** What is asked for at each scrape, rather than counted as it happens. */
 export type Observations = {
   queue: { incoming: number; active: number; deferred: number; held: number };
   /** Of the oldest message in the queue; 0 when it is empty. */
   oldestMessageAgeSeconds: number;
+  /** Messages that wait for one destination, the most there are, by what its last attempt came to; absent: they are not counted yet. */
+  largestWaiting?: Readonly<Record<DaneRefusal, number>>;
   connections: { inbound: number; outbound: number };
   /** Relaxing tlsPolicies in force. */
   policyExceptions: number;
@@ -38,6 +40,16 @@ function queueMetrics(registry: Registry): (observed: Observed) => void {
       registry,
     ),
   );
+  const largest = new Gauge(
+    declared(
+      {
+        name: "queue_largest_destination_messages",
+        help: `Messages that wait for one destination, the most there are, by what its last attempt came to; 0: no destination is refused for that. outcome: ${values(DANE_REFUSALS)}.`,
+        labelNames: ["outcome"],
+      },
+      registry,
+    ),
+  );
   const free = new Gauge(
     declared({ name: "spool_free_bytes", help: "Free octets on the disk of the spool; NaN for PostgreSQL." }, registry),
   );
@@ -47,6 +59,7 @@ function queueMetrics(registry: Registry): (observed: Observed) => void {
   return (observed) => {
     const known = observed === "unknown" ? undefined : observed;
     for (const state of QUEUE_STATES) messages.set({ state }, known?.queue[state] ?? Number.NaN);
+    for (const outcome of DANE_REFUSALS) largest.set({ outcome }, known?.largestWaiting?.[outcome] ?? Number.NaN);
     age.set(known?.oldestMessageAgeSeconds ?? Number.NaN);
     free.set(known?.spoolDisk?.free ?? Number.NaN);
     size.set(known?.spoolDisk?.size ?? Number.NaN);

@@ -1,5 +1,6 @@
 import type { Access } from "../admin/access.ts";
 import { AdminToken, readToken } from "../admin/adminToken.ts";
+import type { Check } from "../admin/health.ts";
 import { TokenGuesses } from "../admin/tokenGuesses.ts";
 import type { Config } from "../config/schema.ts";
 import { networkOf } from "../submission/authenticationThrottle.ts";
@@ -8,6 +9,8 @@ import type { Parts } from "./parts.ts";
 /** Who may use the operator's HTTP: the token of `admin.tokenFile`, and the names that this relay is known by. */
 export type AdminAccess = {
   access: () => Access;
+  /** For /readyz: nothing where the token's file can be used. */
+  check(): readonly Check[];
   /** Reads the token again, from another file where it is elsewhere now; it counts from `apply` on. */
   reload(config: Config): { kind: "read"; apply: () => void } | { kind: "refused"; key: string; reason: string };
 };
@@ -27,6 +30,12 @@ export function openAdminAccess(parts: AccessParts): AdminAccess {
   const hostnames = new Set([config.hostname.toLowerCase(), config.admin.listen.address.toLowerCase()]);
   return {
     access: () => ({ token: accessToken(token, guesses), hostnames }),
+    check: () => {
+      const reason = token?.trouble();
+      if (reason === undefined) return [];
+      const text = `the file cannot be used now, and the token from before still counts; mend it, it is read again by itself: ${reason}`;
+      return [{ name: "file of token", status: "degraded", text }];
+    },
     reload: (changed) => {
       const reading = tokenOf(parts, changed);
       if (reading.kind === "refused") return reading;

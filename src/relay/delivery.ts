@@ -71,7 +71,7 @@ export async function stopDelivery(
 
 function reportDelivery(
   event: Exclude<DeliveryModuleEvent, { kind: "session" | "sight" }>,
-  { log, instruments, clock, ring, series }: Parts,
+  { log, instruments, clock, ring, series, refused }: Parts,
 ): void {
   switch (event.kind) {
     case "attempted": {
@@ -86,6 +86,7 @@ function reportDelivery(
       const remembered = { at: clock.now(), ...record };
       ring.add(remembered);
       series.add(remembered);
+      refused.attempted(work.destination, outcome.kind, trace.dane);
       return;
     }
     case "ended":

@@ -20,6 +20,8 @@ import type { Submission } from "./submission.ts";
 export type Operator = {
   api: Api;
   page: OperatorPage;
+  /** For /readyz: nothing where the token's file can be used. */
+  tokenCheck(): readonly Check[];
   /** Reads the token again, from another file where it is elsewhere now; it counts from `apply` on. */
   reload(config: Config): { kind: "read"; apply: () => void } | { kind: "refused"; key: string; reason: string };
 };
@@ -39,7 +41,7 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
   const { config, clock, ring, series } = parts;
   const { store, engine, resolver, mtaSts, submission, watch, checks } = needs;
   const startedAt = clock.now();
-  const { access, reload } = openAdminAccess(parts);
+  const { access, check, reload } = openAdminAccess(parts);
   let inForce = config;
   const facts = (): RelayFacts => ({
     version: parts.version ?? "unknown",
@@ -70,6 +72,7 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
   return {
     api,
     page,
+    tokenCheck: check,
     reload: (changed) => {
       const reading = reload(changed);
       if (reading.kind === "refused") return reading;

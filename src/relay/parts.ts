@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Instruments } from "../metrics/instruments.ts";
 import { StoreError } from "../spool/store.ts";
+import type { RefusedDestinations } from "./refusedDestinations.ts";
 
 /** What every part of the relay is made with. */
 export type Parts = {
@@ -17,6 +18,7 @@ export type Parts = {
   ring: DeliveryRing;
   /** The same, counted by the minute. */
   series: OutcomeSeries;
+  refused: RefusedDestinations;
   /** Of dane-relay, where it is known. */
   version?: string;
 };

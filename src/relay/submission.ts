@@ -63,7 +63,11 @@ export async function openSubmission(parts: Parts, store: Store): Promise<Submis
       const named = certificateFiles(changed);
       if (named !== undefined && watch !== undefined) {
         const found = await readCertificate(named);
-        if (found.kind === "unusable") return { kind: "refused", key: CERTIFICATE_KEY, reason: found.reason };
+        if (found.kind === "unusable") {
+          // What is wrong may be wrong with the files in use as well: told now, not in a minute.
+          await watch.check();
+          return { kind: "refused", key: CERTIFICATE_KEY, reason: found.reason };
+        }
         await watch.check(named);
       }
       await users?.directory.check();

@@ -9,6 +9,7 @@ import type { Observations } from "../../../src/metrics/observations.ts";
 const OBSERVED: Observations = {
   queue: { incoming: 1, active: 2, deferred: 3, held: 4 },
   oldestMessageAgeSeconds: 5.5,
+  largestWaiting: { mismatch: 13, "starttls-missing": 0, "handshake-failed": 0, bogus: 14, "lookup-failed": 0 },
   connections: { inbound: 6, outbound: 7 },
   policyExceptions: 8,
   nextExceptionExpiry: 1_800_000_000_000,
@@ -83,6 +84,9 @@ test("each method counts in its own metric", async () => {
     'dane_relay_queue_messages{state="incoming"}': "1",
     'dane_relay_queue_messages{state="held"}': "4",
     dane_relay_queue_oldest_message_age_seconds: "5.5",
+    'dane_relay_queue_largest_destination_messages{outcome="mismatch"}': "13",
+    'dane_relay_queue_largest_destination_messages{outcome="bogus"}': "14",
+    'dane_relay_queue_largest_destination_messages{outcome="lookup-failed"}': "0",
     dane_relay_policy_exceptions_next_expiry_timestamp_seconds: "1800000000",
     dane_relay_spool_free_bytes: "11",
     dane_relay_spool_size_bytes: "12",

@@ -32,7 +32,8 @@ test("a reload brings another token, or none; what cannot be read changes nothin
     const clock = { now: () => 0, monotonic: () => 0 };
     const opened = openAdminAccess({ config: configWith(first), clock, log });
     const answerTo = (token: string): string => {
-      const caller = { kind: "remote", address: "192.0.2.1", headers: { authorization: `Bearer ${token}` } } as const;
+      const headers = { authorization: `Bearer ${token}` };
+      const caller = { kind: "remote", address: "192.0.2.1", ownAddress: "192.0.2.2", headers } as const;
       const permission = permissionOf(caller, "action", opened.access());
       return permission.kind === "granted" ? permission.actor.who : String((permission.answer.body as { error: string }).error);
     };
@@ -58,6 +59,41 @@ test("a reload brings another token, or none; what cannot be read changes nothin
       () => openAdminAccess({ config: configWith(join(directory, "none")), clock, log }),
       /admin\.tokenFile: .*ENOENT/,
     );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("a token file that can't be used shows in /readyz until it is mended; the token from before counts meanwhile", () => {
+  const directory = mkdtempSync(join(tmpdir(), "dane-relay-access-"));
+  try {
+    const file = join(directory, "token");
+    writeFileSync(file, ONE);
+    const events: LogEvent[] = [];
+    const log = {
+      event: (event: LogEvent) => void events.push(event),
+      reconfigure: () => undefined,
+      flush: () => Promise.resolve(),
+    };
+    let monotonic = 0;
+    const opened = openAdminAccess({ config: configWith(file), clock: { now: () => 0, monotonic: () => monotonic }, log });
+    assert.deepEqual(opened.check(), []);
+    writeFileSync(file, "short");
+    monotonic += 10_000;
+    const [check] = opened.check();
+    assert.deepEqual([check?.name, check?.status], ["file of token", "degraded"]);
+    assert.match(check?.text ?? "", /the token from before still counts.* has 5 characters/);
+    assert.equal(events.length, 1);
+    const { token } = opened.access();
+    assert.ok(token.kind === "configured" && token.matches(ONE) && !token.matches("short"));
+    writeFileSync(file, TWO);
+    monotonic += 10_000;
+    assert.deepEqual(opened.check(), []);
+    assert.ok(token.matches(TWO));
+    const none = opened.reload(configWith(undefined));
+    assert.ok(none.kind === "read");
+    none.apply();
+    assert.deepEqual(opened.check(), [], "no file, no trouble");
   } finally {
     rmSync(directory, { recursive: true });
   }
