@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { parse } from "yaml";
+import { dispatch } from "../../../src/cli/dispatch.ts";
 import { createExposition } from "../../../src/metrics/endpoint.ts";
 import { createInstruments } from "../../../src/metrics/instruments.ts";
 import { ROOT } from "./kubernetesObjects.ts";
@@ -114,6 +115,28 @@ describe("what Prometheus and Grafana are given", () => {
     for (const { alert, annotations } of rules()) {
       assert.match(annotations.description, /^Look first at /, alert);
       assert.ok(runbook.includes(`### ${alert}\n`), `${alert} is in no heading of deploy/runbook.md`);
+    }
+  });
+
+  test("the commands that alerts and runbook name exist, with these options", async () => {
+    const texts = [
+      readFileSync(join(ROOT, "deploy", "runbook.md"), "utf8"),
+      ...rules().map(({ annotations }) => annotations.description),
+    ];
+    const named = texts.flatMap((text) => [...text.matchAll(/(?:`|^ {4})dane-relay ([a-z]+)([^`\n#]*)/gm)]);
+    assert.ok(named.length > 10);
+    for (const [words, command = "", rest = ""] of named) {
+      let usage = "";
+      const terminal = { out: (text: string) => (usage += text), err: () => undefined, environment: {}, hostname: "test" };
+      const touchesNothing = {
+        readFile: () => ({ kind: "missing" as const }),
+        onStopSignal: () => undefined,
+        onReloadSignal: () => undefined,
+      };
+      assert.equal(await dispatch([command, "--help"], { ...terminal, ...touchesNothing }), 0, words);
+      const [subcommand = ""] = /^ ([a-z]+)/.exec(rest) ?? [];
+      assert.ok(usage.includes(subcommand.trim()), words);
+      for (const [option] of rest.matchAll(/--[a-z-]+/g)) assert.ok(usage.includes(option), words);
     }
   });
 
