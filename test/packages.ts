@@ -8,6 +8,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "nsd", provides: "/usr/sbin/nsd", service: "nsd" },
   { name: "unbound", provides: "/usr/sbin/unbound", service: "unbound" },
   { name: "ldnsutils", provides: "/usr/bin/ldns-signzone" },
+  { name: "bind9", provides: "/usr/sbin/named", service: "named" },
   { name: "bind9-utils", provides: "/usr/bin/dnssec-signzone" },
   { name: "bind9-dnsutils", provides: "/usr/bin/delv" },
   { name: "knot", provides: "/usr/sbin/keymgr", service: "knot" },

@@ -2,6 +2,7 @@ import { dnssecFinding } from "./dnssecFinding.ts";
 import { type Finding, rankedFindings } from "./finding.ts";
 import { type HistoryOf, hostFindings } from "./hostFinding.ts";
 import type { Observation } from "./observation.ts";
+import { stsRecordLine } from "./zoneLine.ts";
 
 /** Observations to findings: every trouble of a destination, named and with its remedy. */
 export function diagnose(seen: Observation, historyOf: HistoryOf = () => []): readonly Finding[] {
@@ -70,11 +71,11 @@ function routeFinding({ destination }: Observation, trouble: Trouble): Finding {
 }
 
 /** A policy that is announced and cannot be had protects nobody (RFC 8461 §3.3). */
-function stsFinding({ destination, sts }: Observation): readonly Finding[] {
+function stsFinding({ destination, sts, at }: Observation): readonly Finding[] {
   const about = { class: "sts-mismatch", severity: "warning", host: destination, actor: "mail-operator" } as const;
   if (sts?.record.kind === "unusable") {
     const explanation = `The MTA-STS record of ${destination} cannot be used: ${sts.record.reason}.`;
-    const paste = [`_mta-sts.${destination}. IN TXT "v=STSv1; id=1"`];
+    const paste = [stsRecordLine(destination, at)];
     return [{ ...about, explanation, rfc: "RFC 8461 §3.1", remedy: "publish exactly one record such as this one", paste }];
   }
   if (sts?.inForce.kind !== "none" || sts.inForce.because !== "failed") return [];

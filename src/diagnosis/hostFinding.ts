@@ -14,6 +14,7 @@ import type {
 } from "./observation.ts";
 import { rolloverRisk } from "./rolloverRisk.ts";
 import { mismatchFinding, unusableFindings } from "./tlsaFinding.ts";
+import { stsRecordLine } from "./zoneLine.ts";
 
 /** What is wrong with one mail host: its DNS, its TLSA records, its sessions, and what MTA-STS says of it. */
 
@@ -34,7 +35,7 @@ export function hostFindings(host: HostObservation, whole: Observation, historyO
     case "reachable":
       return [
         ...distinct,
-        ...stsFindings(host),
+        ...stsFindings(host, whole.at),
         ...unusable(host, whole.at),
         ...host.sessions.flatMap((session) => sessionFindings(session, host, whole, historyOf)),
       ];
@@ -62,7 +63,7 @@ function absence(host: string, refused: readonly string[]): Finding {
   return { ...about, class: "mx-unresolvable", explanation, rfc: "RFC 5321 §5.1", actor: "dns-operator", remedy };
 }
 
-function stsFindings({ host, sts }: ReachableHost): readonly Finding[] {
+function stsFindings({ host, sts }: ReachableHost, now: number): readonly Finding[] {
   if (sts.kind === "none" || sts.allowed === "yes") return [];
   const domain = displayName(sts.domain);
   return [
@@ -73,8 +74,8 @@ function stsFindings({ host, sts }: ReachableHost): readonly Finding[] {
       explanation: `The MX record names ${host}, but the MTA-STS policy of ${domain} does not list it.`,
       rfc: "RFC 8461 §4.1",
       actor: "mail-operator",
-      remedy: `add this line to https://mta-sts.${domain}/.well-known/mta-sts.txt and change the id in the TXT record; if the host is not yours, the MX record was forged`,
-      paste: [`mx: ${host}`],
+      remedy: `add the first line to https://mta-sts.${domain}/.well-known/mta-sts.txt, then publish the second, whose new id tells senders to read it again; if the host is not yours, somebody has forged the MX record`,
+      paste: [`mx: ${host}`, stsRecordLine(domain, now)],
     },
   ];
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { isAssociated } from "../dane/association.ts";
 import type { TriedRecord } from "../dane/matchVerdict.ts";
-import { CERT, DANE_EE, DANE_TA, FULL, presentTlsa, shortTlsa, type Tlsa, type UnusableRecord } from "../dane/tlsa.ts";
+import { CERT, DANE_EE, DANE_TA, FULL, shortTlsa, type Tlsa, type UnusableRecord } from "../dane/tlsa.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate.ts";
 import { distinctCertificates } from "../x509/distinctCertificates.ts";
@@ -9,7 +9,7 @@ import { pathFinding } from "./certificateFinding.ts";
 import type { FailureClass, Finding } from "./finding.ts";
 import type { SeenCertificate } from "./observation.ts";
 import { changedParameters, matchingParameters } from "./parameterSearch.ts";
-import { endEntityLine } from "./zoneLine.ts";
+import { endEntityLine, tlsaLine } from "./zoneLine.ts";
 
 /** Why TLSA records do not authenticate the server that was found, record by record, and which record would. */
 
@@ -74,7 +74,7 @@ function recordTrouble(tried: TriedRecord, facts: MismatchFacts, server: Certifi
   const parameters = matchingParameters(record, facts);
   if (parameters !== undefined) {
     const explanation = `The data of ${shown} are right, its numbers are not: with ${changedParameters(record, parameters)} it matches the certificate in use.`;
-    const paste = [`${facts.standsAt ?? facts.owner} IN TLSA ${presentTlsa(parameters)}`];
+    const paste = [tlsaLine(facts.standsAt ?? facts.owner, parameters)];
     return {
       class: "tlsa-wrong-parameters",
       explanation,
@@ -167,7 +167,7 @@ function unusableFinding({ record, because }: UnusableRecord, facts: UnusableFac
   const common = { severity: "warning", host, actor: "dns-operator" } as const;
   if (parameters !== undefined) {
     const explanation = `TLSA ${shortTlsa(record)}: ${because}. With ${changedParameters(record, parameters)} it would match.`;
-    const paste = [`${owner} IN TLSA ${presentTlsa(parameters)}`];
+    const paste = [tlsaLine(owner, parameters)];
     return {
       ...common,
       class: "tlsa-wrong-parameters",

@@ -4,7 +4,7 @@ import dnsPacket from "dns-packet";
 const WAIT_MILLISECONDS = 1000;
 
 /** Whether the server at `address` answers a question for the SOA of `origin` with NOERROR and a record. */
-export function answers(address: string, origin: string): Promise<boolean> {
+export function answers(address: string, origin: string, port = 53): Promise<boolean> {
   const query = dnsPacket.encode({
     type: "query",
     id: 4711,
@@ -25,6 +25,6 @@ export function answers(address: string, origin: string): Promise<boolean> {
       const rcode = message.readUInt16BE(2) & 15;
       finish(rcode === 0 && ancount > 0);
     });
-    socket.connect(53, address, () => socket.send(query));
+    socket.connect(port, address, () => socket.send(query));
   });
 }

@@ -39,6 +39,9 @@ export type Lab = {
   startLiar: (interference: Interference) => Promise<DnsProxy>;
   /** What the receivers' Postfix logged. */
   receiverLog: () => Promise<string>;
+  /** Operators at work: the receivers of Postfix as `world` has them now; and name servers that fail no question any more. */
+  reloadReceivers: () => Promise<void>;
+  repairNameServers: () => void;
   stop: () => Promise<void>;
 };
 
@@ -174,8 +177,11 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
   await startServer("root", PLACES.rootServer);
   await startServer("tld", PLACES.tldServer);
   await startServer("domain", PLACES.domainServer);
+  let nameServers: "broken" | "repaired" = "broken";
   for (const { place, interference } of BROKEN_SERVERS) {
-    const proxy = await startDnsProxy(block.address(place), block.address(PLACES.domainServer), interference);
+    const { question = () => "pass" as const } = interference;
+    const whileBroken: Interference = { question: (asked) => (nameServers === "broken" ? question(asked) : "pass") };
+    const proxy = await startDnsProxy(block.address(place), block.address(PLACES.domainServer), whileBroken);
     undo.add(() => proxy.stop());
   }
   const { trustAnchorFile, rootHintsFile } = published;
@@ -221,6 +227,10 @@ async function build(scenarios: readonly Scenario[], undo: Undo): Promise<Omit<L
     stored,
     startLiar,
     receiverLog: postfix.log,
+    reloadReceivers: () => postfix.reload(postfixListeners(world.receivers)),
+    repairNameServers: () => {
+      nameServers = "repaired";
+    },
   };
 }
 

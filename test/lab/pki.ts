@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { chainPem, EXPIRED, type MadeCertificate, makeAuthority, makeLeaf, tlsaFor } from "../fake/certificates.ts";
+import { chainPem, EXPIRED, type KeyPair, type MadeCertificate, makeAuthority, makeLeaf, tlsaFor } from "../fake/certificates.ts";
 import type { Certificate, TlsaRecord } from "./scenario.ts";
 
-/** The lab's certification authority, and certificates and TLSA records by the table's wishes. */
-export type Pki = { ca: MadeCertificate; anotherCa: MadeCertificate; another: MadeCertificate };
+/** The lab's certification authority, and certificates and TLSA records by the table's wishes. `formerCa`: the CA before it changed its key. */
+export type Pki = { ca: MadeCertificate; formerCa: MadeCertificate; anotherCa: MadeCertificate; another: MadeCertificate };
 
 /** What a host presents: PEM, in the order in which the server sends it. */
 export type Identity = { leaf: MadeCertificate; chainPem: string };
@@ -12,19 +12,22 @@ export function createPki(): Pki {
   const ca = makeAuthority({ commonName: "dane-relay lab CA" });
   return {
     ca,
+    formerCa: makeAuthority({ commonName: "dane-relay lab CA" }),
     anotherCa: makeAuthority({ commonName: "another CA" }),
     another: makeLeaf({ names: ["another.invalid"], issuer: ca }),
   };
 }
 
-/** A certificate for `host`, with a key of its own, spoiled as the row wishes. */
-export function issue(pki: Pki, host: string, wishes: Certificate): Identity {
+/** A certificate for `host`, with a key of its own or these, spoiled as the row wishes. */
+export function issue(pki: Pki, host: string, wishes: Certificate, keys?: KeyPair): Identity {
   const leaf = makeLeaf({
+    ...(keys === undefined ? {} : { keys }),
     names: wishes.names ?? [host],
     commonName: host.length <= 64 ? host : [],
     ...(wishes.issuer === "self" ? {} : { issuer: pki.ca }),
     ...(wishes.validity === "expired" ? EXPIRED : {}),
   });
+  if (wishes.sends === "leaf-and-former-ca") return { leaf, chainPem: chainPem(leaf, pki.formerCa) };
   const alone = wishes.issuer === "self" || wishes.sends === "leaf";
   return { leaf, chainPem: alone ? chainPem(leaf) : chainPem(leaf, pki.ca) };
 }
@@ -41,6 +44,8 @@ function associationData(record: TlsaRecord, identity: Identity, pki: Pki): stri
       return made(identity.leaf);
     case "ca":
       return made(pki.ca);
+    case "former-ca":
+      return made(pki.formerCa);
     case "another-ca":
       return made(pki.anotherCa);
     case "another-certificate":

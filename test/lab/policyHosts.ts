@@ -31,9 +31,11 @@ const notFound: RequestListener = (_, response) => {
   response.end("no such file\r\n");
 };
 
-/** Starts one; resolves to how it is stopped. */
-export async function startLabPolicyHost({ address, identity, answer }: PolicyHost): Promise<() => Promise<void>> {
+/** Starts one; resolves to how it is stopped. What it answers may be changed while it runs. */
+export async function startLabPolicyHost(host: PolicyHost): Promise<() => Promise<void>> {
+  const { address, identity } = host;
   const { leaf, chainPem } = identity;
+  const answer: RequestListener = (request, response) => host.answer(request, response);
   const started = await startPolicyHost({ address, port: HTTPS_PORT, key: leaf.keyPem, cert: chainPem, answer });
   return () => started.close();
 }

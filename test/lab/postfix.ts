@@ -13,7 +13,13 @@ import type { Receiver } from "./world.ts";
 export type PostfixListener = { receiver: Receiver; port: number };
 /** One stored message. `host` is the name of the listener that took it, `channel` from Postfix's own Received field. */
 export type Stored = { recipient: string; host: string; channel: "tls" | "clear"; content: string };
-export type Postfix = { daemon: Daemon; stored: () => Promise<Stored[]>; log: () => Promise<string> };
+export type Postfix = {
+  daemon: Daemon;
+  stored: () => Promise<Stored[]>;
+  log: () => Promise<string>;
+  /** As an operator changes it: new files, and `postfix reload`; the listeners that there shall be from now on. */
+  reload: (listeners: readonly PostfixListener[]) => Promise<void>;
+};
 
 const run = promisify(execFile);
 
@@ -162,9 +168,8 @@ export function greets(address: string, port: number): Promise<boolean> {
 /** Starts Postfix in `directory` (made here; every directory above it must let the postfix user pass). */
 export async function startPostfix(directory: string, listeners: readonly PostfixListener[]): Promise<Postfix> {
   const owner = await makeDirectories(directory);
-  const services = await Promise.all(listeners.map((listener) => listenerService(directory, listener)));
   await writeFile(join(directory, "config", "main.cf"), mainConfiguration(directory, owner));
-  await writeFile(join(directory, "config", "master.cf"), `${[...services, ...SERVICES].join("\n")}\n`);
+  await writeServices(directory, listeners);
   const first = listeners[0];
   if (first === undefined) throw new Error("Postfix without a listener");
   const daemon = await startDaemon({
@@ -179,7 +184,16 @@ export async function startPostfix(directory: string, listeners: readonly Postfi
     daemon,
     stored: () => readMaildir(join(directory, "mail", "all", "new")),
     log: () => readFile(join(directory, "maillog"), "utf8"),
+    reload: async (changed) => {
+      await writeServices(directory, changed);
+      process.kill(Number(await readFile(join(directory, "queue", "pid", "master.pid"), "utf8")), "SIGHUP");
+    },
   };
+}
+
+async function writeServices(directory: string, listeners: readonly PostfixListener[]): Promise<void> {
+  const services = await Promise.all(listeners.map((listener) => listenerService(directory, listener)));
+  await writeFile(join(directory, "config", "master.cf"), `${[...services, ...SERVICES].join("\n")}\n`);
 }
 
 /** RFC 3848: "with ESMTPS" says that the message came inside TLS; the field is Postfix's own and so the first one. */

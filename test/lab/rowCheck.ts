@@ -40,7 +40,7 @@ export function recipientIn(lab: Lab, domain: string): string {
 }
 
 /** What the receivers hold for the recipient; waits for it where something is expected. */
-async function heldFor(recipient: string, lab: Lab, expectSome: boolean): Promise<Stored[]> {
+export async function heldFor(recipient: string, lab: Lab, expectSome: boolean): Promise<Stored[]> {
   const deadline = performance.now() + STORE_SECONDS * 1000;
   for (;;) {
     const held = (await lab.stored()).filter((stored) => stored.recipient === recipient);

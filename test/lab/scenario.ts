@@ -76,16 +76,16 @@ export type Certificate = {
   issuer?: "ca" | "self";
   names?: readonly string[];
   validity?: "current" | "expired";
-  /** Whether the CA's certificate is sent behind the leaf. */
-  sends?: "leaf" | "leaf-and-ca";
+  /** Whether the CA's certificate is sent behind the leaf; or that of its former key, which did not issue the leaf. */
+  sends?: "leaf" | "leaf-and-ca" | "leaf-and-former-ca";
 };
 
-/** What the data of a TLSA record is made of; `ca` is the lab's CA, `another-ca` issued nothing, `nothing` the empty string, a filler matches nobody. */
+/** What the data of a TLSA record is made of; `ca` is the lab's CA, `former-ca` has its name and another key, `another-ca` issued nothing, `nothing` the empty string, a filler matches nobody. */
 export type TlsaRecord = {
   usage: number;
   selector: number;
   matchingType: number;
-  of: "leaf" | "ca" | "another-ca" | "another-certificate" | "nothing" | { filler: number };
+  of: "leaf" | "ca" | "former-ca" | "another-ca" | "another-certificate" | "nothing" | { filler: number };
   /** The selector that the data was made with, where the publisher confused two. */
   dataOfSelector?: number;
   /** Where it hangs, when not below the host's own name: `_25._tcp.<owner>` (or the owner as written, when it begins with * or _). */

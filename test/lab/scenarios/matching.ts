@@ -94,6 +94,12 @@ const bad: readonly Row[] = [
     tlsa: [tlsa("2 1 1", "ca")],
     certificate: { sends: "leaf" },
   },
+  {
+    slug: "ta-former-key",
+    shows: "2 1 1 of the key that the CA had before: its old certificate is still sent, and did not issue the server's",
+    tlsa: [tlsa("2 1 1", "former-ca")],
+    certificate: { sends: "leaf-and-former-ca" },
+  },
 ];
 
 function row(spec: Row, expected: (host: string) => Scenario["expected"]): Scenario {

@@ -135,7 +135,7 @@ function partsOf(world: World): ExplainParts {
 
 /** The world after somebody did what a finding says: its lines take the place of what stood at their names with their types. */
 export function withLines(world: World, lines: readonly string[]): World {
-  const added = lines.map((line) => line.replace(" IN ", " "));
+  const added = lines.map((line) => line.replace(/ (?:\d+ )?IN /, " "));
   const places = added.map((line) => displayName(name(line.split(" ", 1)[0] ?? "")));
   const kept = world.records.filter((record) => {
     const [owner = "", type] = record.split(" ");
