@@ -112,8 +112,17 @@ function noData(zone: DomainName, records: readonly NsecRecord[], name: DomainNa
   return atWildcard.kind === "proved" ? { kind: "proved", ttlSeconds: Math.min(record.ttl, atWildcard.ttlSeconds) } : atWildcard;
 }
 
+/** RFC 4034 §4.1.1: where one record says that a name exists, and another that it does not, neither is believed. */
+function contradiction(zone: DomainName, records: readonly NsecRecord[], name: DomainName): NotProved | undefined {
+  const isShown = records.some(({ owner, next }) => isWithin(owner, name) || isWithin(next, name));
+  const isDenied = records.some((one) => covering(zone, [one], name) !== undefined && !isEmptyNonTerminal(one, name));
+  return isShown && isDenied ? notProved(`the NSEC records disagree about whether ${displayName(name)} exists`) : undefined;
+}
+
 /** What is said about `type` at a name that exists; undefined when the records do not show that it exists. */
 function typeAbsent(zone: DomainName, records: readonly NsecRecord[], name: DomainName, type: number): Denial | undefined {
+  const doubt = contradiction(zone, records, name);
+  if (doubt !== undefined) return doubt;
   const match = matching(records, name);
   if (match !== undefined) {
     if (lacks(match.types, type)) return { kind: "proved", ttlSeconds: match.ttl };
@@ -136,6 +145,8 @@ function noCloserMatch(zone: DomainName, records: readonly NsecRecord[], name: D
 
 /** RFC 6840 §4.4. */
 function noDs(zone: DomainName, records: readonly NsecRecord[], name: DomainName): DsDenial {
+  const doubt = contradiction(zone, records, name);
+  if (doubt !== undefined) return doubt;
   const match = matching(records, name);
   if (match !== undefined) return withoutDs(name, match.types, match.ttl);
   const cover = covering(zone, records, name);

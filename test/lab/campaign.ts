@@ -13,7 +13,7 @@ import { ancestorsOf, buildWorld, levelOf, type Question, type Servers, type Wor
 import { Draw } from "./draw.ts";
 import { FORGERIES } from "./forgeries.ts";
 import { delvOpinion, type Opinion, ourOpinion, sameOpinion, startUnboundJudge, type UnboundJudge, type Way } from "./judges.ts";
-import type { Surroundings } from "./messageParts.ts";
+import { type Surroundings, tidied } from "./messageParts.ts";
 import { type Level, type MutantServer, startMutantServer } from "./mutantServer.ts";
 import { DATA, type Mutation, SIGNATURES, STRUCTURE } from "./mutations.ts";
 import { startNsd } from "./nsd.ts";
@@ -39,8 +39,11 @@ export type Mutant = {
 };
 
 export type Result = { mutant: Mutant; ours: Opinion; unbound: Opinion };
-/** `truth`: what the unspoiled answer is. delv asks one server only, and has no opinion where there are more. */
-export type Disagreement = Result & { delv?: Opinion; truth: Opinion };
+/**
+ * `truth`: what the unspoiled answer is. `delv`: asks one server for everything, and has no opinion of referrals. `tidied`: Unbound's of the mutant without
+ * what is no part of its answer; only where it refused what we take.
+ */
+export type Disagreement = Result & { delv?: Opinion; tidied?: Opinion; truth: Opinion };
 
 export type CampaignOptions = {
   rows: readonly ZoneSigning[];
@@ -252,17 +255,32 @@ async function judged(mutant: Mutant, lane: Lane, { anchors, transport }: Bench)
 
 /** Undefined where Unbound cannot even look up the truth. */
 async function examined(result: Result, lane: Lane, { anchors, transport, world }: Bench): Promise<Disagreement | undefined> {
-  const { way, question } = result.mutant;
+  const { way, question, spoiled, level, message } = result.mutant;
   const { server, judge } = lane[way];
-  const address = server.addresses[0];
-  const delv = way === "forward" ? { delv: await delvOpinion(address, question, world) } : {};
+  const further: { delv?: Opinion; tidied?: Opinion } = {};
+  if (!isReferred(result.mutant)) {
+    const { server: forwarding } = lane.forward;
+    forwarding.serve({ level: 0, question: spoiled, message: { ...message, recursionAvailable: true } });
+    further.delv = await delvOpinion(forwarding.addresses[0], question, world);
+    forwarding.serve(undefined);
+  }
+  if (result.ours.status !== "refused" && result.unbound.status === "refused") {
+    await judge.forget();
+    server.serve({ level, question: spoiled, message: tidied(result.mutant) });
+    further.tidied = await judge.opinion(question);
+  }
   server.serve(undefined);
-  const truth = await ourOpinion({ way, address }, question, anchors, transport);
+  const truth = await ourOpinion({ way, address: server.addresses[0] }, question, anchors, transport);
   if (way === "recursive" && truth.status !== "refused") {
     await judge.forget();
     if ((await judge.opinion(question)).status === "refused") return undefined;
   }
-  return { ...result, ...delv, truth };
+  return { ...result, ...further, truth };
+}
+
+/** Whether what was spoiled is, when it is true, a referral to the zone below. */
+function isReferred({ question, spoiled, level, ownLevel }: Mutant): boolean {
+  return level < ownLevel && question.name === spoiled.name && question.type === spoiled.type;
 }
 
 export function questionText({ name, type }: Question): string {

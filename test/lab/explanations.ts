@@ -1,8 +1,8 @@
-import { type Message, type ResourceRecord, RR_TYPE } from "../../src/dns/message.ts";
-import { isWithin, labelCount } from "../../src/dns/name.ts";
+import { decodeNsec3, NSEC3_OPT_OUT } from "../../src/dns/dnssecRdata.ts";
+import { isMalformed, type Message, type ResourceRecord, RR_TYPE } from "../../src/dns/message.ts";
 import type { ReasonCode } from "../../src/dnssec/securityStatus.ts";
 import type { Disagreement } from "./campaign.ts";
-import { sameOpinion } from "./judges.ts";
+import { sameOpinion, UNBOUND_ITERATIONS } from "./judges.ts";
 import { covers } from "./messageParts.ts";
 
 /**
@@ -21,8 +21,21 @@ function isLaxer({ ours, unbound }: Disagreement): boolean {
   return ours.status !== "refused" && unbound.status === "refused";
 }
 
-function bothUsable({ ours, unbound }: Disagreement): boolean {
-  return ours.status !== "refused" && unbound.status !== "refused";
+/** Both usable, and of one status; or ours is the lesser, because of what the zone itself says of its NSEC3 records. */
+function isAlike({ ours, unbound, delv, mutant }: Disagreement): boolean {
+  if (ours.status === "refused" || unbound.status === "refused") return false;
+  if (ours.status === "secure") return unbound.status === "secure" || delv?.status === "secure";
+  return unbound.status === "insecure" || recordsOf(mutant.message).some(isLimitedNsec3);
+}
+
+/** RFC 9276 §3.2, RFC 5155 §9.2: with more iterations than are computed, or opt-out. */
+function isLimitedNsec3({ type, rdata }: ResourceRecord): boolean {
+  const nsec3 = type === RR_TYPE.NSEC3 ? decodeNsec3(rdata) : undefined;
+  return (
+    nsec3 !== undefined &&
+    !isMalformed(nsec3) &&
+    (nsec3.iterations > UNBOUND_ITERATIONS.insecureAbove || (nsec3.flags & NSEC3_OPT_OUT) !== 0)
+  );
 }
 
 function refusedFor(one: Disagreement, ...codes: ReasonCode[]): boolean {
@@ -64,16 +77,6 @@ function hasUnsignedAlias({ answer }: Message, type: number): boolean {
   return answer.some((one) => one.type === type && !isSigned(one, answer));
 }
 
-/** Whether an unsigned CNAME stands before a signed DNAME that it is below. */
-function hasCnameBeforeDname({ answer }: Message): boolean {
-  return answer.some(
-    (dname, i) =>
-      dname.type === RR_TYPE.DNAME &&
-      isSigned(dname, answer) &&
-      answer.slice(0, i).some((one) => one.type === RR_TYPE.CNAME && !isSigned(one, answer) && isWithin(one.name, dname.name)),
-  );
-}
-
 const DENIALS: readonly number[] = [RR_TYPE.NSEC, RR_TYPE.NSEC3, RR_TYPE.SOA];
 
 /** A denial that is not in the authority section, an answer that is, or signatures in the additional section. */
@@ -104,31 +107,21 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: "refused by mistake",
-    title: "a synthesized CNAME before its DNAME",
-    why: "The order of an answer section means nothing; CoreDNS puts every CNAME first. The DNAME is signed and makes this CNAME (RFC 6672 §5.3.1). Unbound drops a DNAME that comes later, and then misses it.",
-    matches: (one) => isLaxer(one) && hasCnameBeforeDname(one.mutant.message),
+    title: "an answer with what is no part of it",
+    why: "A CNAME before its DNAME or in the additional section (RFC 6672 §5.3.1: it is made of the DNAME, or missing), a DNAME from above the server's zone (RFC 5452 §6). Without these Unbound says of the same message what we say.",
+    matches: (one) => isLaxer(one) && one.tidied !== undefined && sameOpinion(one.ours, one.tidied),
   },
   {
     kind: "refused by mistake",
     title: "a denial with more of the zone's own records than it needs",
-    why: "Each is signed by the zone, and those that deny are among them (RFC 4035 §5.4 asks for no order or number); delv, where it is asked, finds them. Unbound takes the first that seem to fit.",
+    why: "Each is signed by the zone, and those that deny are among them (RFC 4035 §5.4 asks for no order or number); delv finds them. Unbound takes the first that seem to fit.",
     matches: (one) =>
       isLaxer(one) &&
       one.ours.status === "secure" &&
       one.ours.answer !== "records" &&
       sameOpinion(one.ours, one.truth) &&
-      (one.delv === undefined ? one.mutant.way === "recursive" : sameOpinion(one.delv, one.truth)),
-  },
-  {
-    kind: "refused by mistake",
-    title: "an answer of an unsigned zone's server of which nothing is its to say",
-    why: "A DNAME from above its zone is left out (RFC 5452 §6), and what is left of NOERROR is no data: Unbound's own test has it so (iter_scrub_dname_out_of_zone). Where the DNAME is the root's own, it goes on with it and fails.",
-    matches: (one) =>
-      isLaxer(one) &&
-      one.mutant.way === "recursive" &&
-      one.ours.status === "insecure" &&
-      one.ours.answer === "nodata" &&
-      one.mutant.message.answer.some(({ type, name }) => type === RR_TYPE.DNAME && labelCount(name) < one.mutant.level),
+      one.delv !== undefined &&
+      sameOpinion(one.delv, one.truth),
   },
   {
     kind: "refused by mistake",
@@ -138,6 +131,7 @@ const RULES: readonly Rule[] = [
       isLaxer(one) &&
       one.ours.status === "insecure" &&
       one.truth.status === "insecure" &&
+      one.delv?.status === "insecure" &&
       one.ours.records.includes(" CNAME ") &&
       isAliased(one.mutant.message) &&
       hasUnsignedAlias(one.mutant.message, RR_TYPE.CNAME) &&
@@ -147,15 +141,14 @@ const RULES: readonly Rule[] = [
     kind: "another message",
     title: "the end of a joined alias chain",
     why: "We take the whole chain from one message where every part of it holds (RFC 1034 §4.3.2); Unbound asks for every target again.",
-    matches: (one) =>
-      bothUsable(one) && isSpoiledItself(one) && isAliased(one.mutant.message) && !sameOpinion(one.ours, one.truth),
+    matches: (one) => isAlike(one) && isSpoiledItself(one) && isAliased(one.mutant.message) && !sameOpinion(one.ours, one.truth),
   },
   {
     kind: "another message",
-    title: "the truth after a referral that did not hold",
-    why: "What came from above the zone is no answer and proves nothing; asked again, the zone's own servers give the true one. Unbound gives up.",
+    title: "the truth after a message from above that did not hold",
+    why: "What came from above the zone is no answer and proves nothing; asked again, the zone's own servers give the true one. Unbound gives up, or believes what it got.",
     matches: (one) =>
-      isLaxer(one) &&
+      one.ours.status !== "refused" &&
       one.mutant.way === "recursive" &&
       one.mutant.level < one.mutant.ownLevel &&
       sameOpinion(one.ours, one.truth),
@@ -164,7 +157,7 @@ const RULES: readonly Rule[] = [
     kind: "another message",
     title: "a CNAME beside the records",
     why: "RFC 2181 §10.1 forbids it, and both are signed by the zone. We answer with what comes first, Unbound with both.",
-    matches: (one) => bothUsable(one) && hasCnameBeside(one.mutant.message),
+    matches: (one) => isAlike(one) && hasCnameBeside(one.mutant.message),
   },
   {
     kind: "stricter",

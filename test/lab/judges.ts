@@ -51,7 +51,7 @@ function spelled(records: readonly Pick<ResourceRecord, "name" | "type" | "rdata
 const TIMEOUT_SECONDS = 12;
 
 /** RFC 9276 §3.2 leaves the limits open. With Unbound's (val-nsec3-keysize-iterations), what lies between the two is compared as well. */
-const UNBOUND_ITERATIONS = { insecureAbove: 150, bogusAbove: 65_535 };
+export const UNBOUND_ITERATIONS = { insecureAbove: 150, bogusAbove: 65_535 };
 
 function sourceOf(way: Way, address: string, transport: Transport): Source {
   const clock = systemClock;

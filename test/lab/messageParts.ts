@@ -101,6 +101,18 @@ export function signedAnew(
   return [...records, { ...signature, name: first.name }];
 }
 
+/**
+ * A message of a server of a zone of `level` labels as it means to one who reads only what it may say: an answer section has no order, an
+ * additional section is no part of the answer (RFC 6672 §5.3.1), and what is not of the server's zone is left out (RFC 5452 §6).
+ */
+export function tidied({ message, spoiled, level }: { message: Message; spoiled: Question; level: number }): Message {
+  const zone = suffixOf(spoiled.name, level);
+  const own = message.answer.filter((one) => isWithin(one.name, zone));
+  const [dnames, others] = [true, false].map((wanted) => own.filter((one) => (covers(one) === RR_TYPE.DNAME) === wanted));
+  const addresses = message.additional.filter(({ type }) => type === RR_TYPE.A || type === RR_TYPE.AAAA);
+  return { ...message, answer: [...(dnames ?? []), ...(others ?? [])], additional: addresses };
+}
+
 /** The zones above and below `owner`. */
 export function nearestZones(owner: DomainName, keys: World["keys"]): DomainName[] {
   return [...keys.keys()].filter((zone) => isWithin(owner, zone) || isWithin(zone, owner));
