@@ -7,7 +7,8 @@ import { isSoaFor, scrubbed } from "./scrub.ts";
  * What a server's response is, seen from the zone it was asked as a server of.
  *
  * answer: records, an alias, or "no such name" or "no such data" of a server that may say so. Without AA it is second rate: a server
- * that is delegated the zone and does not think itself authoritative may tell of old data.
+ * that is delegated the zone and does not think itself authoritative may tell of old data. So is a denial that shows nothing: neither
+ * an SOA record nor anything else beside it (RFC 2308 §2.1, §2.2 allow it, and broken servers say no more than that).
  * referral: NS records of a zone below, on the way to the name.
  * recursive: the answer of a cache (RA without AA), which must not have been asked without RD.
  * lame: the server does not serve this zone: it refuses, points upward or sideways, or answers from another zone.
@@ -77,10 +78,12 @@ function judgeContent(message: Message, question: Question, asked: AskedAs): Aut
   const foreign = foreignSoa(message, question, asked.zone);
   if (foreign !== undefined) return foreign;
   if (usable.authority.some((record) => record.type === RR_TYPE.SOA)) return answer;
-  if (message.rcode === RCODE.NOERROR) return judgeNs(message, question, asked, answer);
+  const isBare = answer.kind === "answer" && message.authority.length === 0 && !asked.recursionDesired;
+  const denial: AuthoritativeResponse = isBare ? { ...answer, authoritative: false } : answer;
+  if (message.rcode === RCODE.NOERROR) return judgeNs(message, question, asked, denial);
   // RFC 2308 §2.1: SOA and NS records may be missing, but then authority may not; and other zones' NS records are another zone's word.
   const ownWord = nsRecords(message).every((record) => record.name === asked.zone);
-  if (ownWord && (message.authoritative || asked.recursionDesired || answer.kind === "recursive")) return answer;
+  if (ownWord && (message.authoritative || asked.recursionDesired || answer.kind === "recursive")) return denial;
   return { kind: "lame", reason: "NXDOMAIN with neither authority nor SOA record" };
 }
 

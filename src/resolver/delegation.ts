@@ -1,20 +1,21 @@
 import { type Message, type ResourceRecord, RR_TYPE } from "../dns/message.ts";
 import { type DomainName, isWithin, parentOf } from "../dns/name.ts";
 import { detachedRecords } from "../dns/rrset.ts";
-import { TtlCache } from "./cache.ts";
+import { MAX_TTL_SECONDS, TtlCache } from "./cache.ts";
 import type { Nameserver, Referral } from "./referral.ts";
 import type { ServerAddress } from "./transport.ts";
 
 /**
  * Which servers serve a zone, as far as the recursor knows.
  *
- * learned: from a referral of the parent. The parent's word counts until its TTL ends and is then asked for again; what the child says of
- * itself never prolongs it, so a withdrawn delegation ends (no ghost domains).
+ * learned: from a referral of the parent. The parent's word counts until its TTL ends and is then asked for again; neither what the child
+ * says of itself nor what is delegated below it prolongs it, so a withdrawn delegation ends with all its subdomains (no ghost domains).
  * child side: names of servers that the zone itself lists beyond those of the parent; only asked when the parent's all fail.
  * configured: root hints and stub zones (asked as authoritative servers) or forward zones (asked with RD=1); these never end.
  */
 export type Delegation =
-  | { kind: "learned"; zone: DomainName; nameservers: readonly Nameserver[] }
+  /** `until`: on the monotonic clock, in milliseconds. */
+  | { kind: "learned"; zone: DomainName; nameservers: readonly Nameserver[]; until: number }
   | { kind: "configured"; zone: DomainName; addresses: readonly ServerAddress[]; recursionDesired: boolean };
 
 type Learned = { delegation: Delegation & { kind: "learned" }; referral: Referral; from: string; at: number };
@@ -52,12 +53,18 @@ export class DelegationCache {
     throw new Error("no delegation of the root is configured");
   }
 
-  learn(referral: Referral, from: string): Delegation {
+  /**
+   * What a server of the zone `above` referred to. It ends with the delegation of `above` at the latest: who had that zone could otherwise
+   * stay, below it, for as long as he likes (CVE-2022-30698), also by an answer that comes when that has just ended (CVE-2022-30699).
+   */
+  learn(referral: Referral, from: string, above: Delegation): Delegation {
     const { zone, nameservers } = referral;
-    const delegation = { kind: "learned", zone, nameservers } as const;
-    const ttlSeconds = Math.max(MIN_TTL_SECONDS, referral.ttlSeconds);
+    const at = this.#monotonic();
+    const ttlSeconds = Math.min(MAX_TTL_SECONDS, Math.max(MIN_TTL_SECONDS, referral.ttlSeconds));
+    const until = Math.min(at + ttlSeconds * 1000, above.kind === "learned" ? above.until : Number.POSITIVE_INFINITY);
+    const delegation = { kind: "learned", zone, nameservers, until } as const;
     const kept = { ...referral, cutProof: detachedRecords(referral.cutProof) };
-    this.#learned.set(zone, { delegation, referral: kept, from, at: this.#monotonic() }, ttlSeconds);
+    this.#learned.set(zone, { delegation, referral: kept, from, at }, (until - at) / 1000);
     return delegation;
   }
 

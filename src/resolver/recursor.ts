@@ -140,7 +140,7 @@ class Recursor implements Source {
         isFinal ? wanted : { ...wanted, name: step, type: RR_TYPE.A, avoid: NOBODY },
       );
       if (answer.kind === "referral") {
-        delegation = this.#delegations.learn(answer.referral, answer.from);
+        delegation = this.#delegations.learn(answer.referral, answer.from, delegation);
         steps = steps.filter((later) => later !== delegation.zone && isWithin(later, delegation.zone));
         if (!isFinal && delegation.zone !== step) steps.unshift(step);
         referrals += 1;

@@ -4,6 +4,7 @@ import { CLASS_IN, type Message } from "../../../src/dns/message.ts";
 import { name } from "../../../src/dns/name.ts";
 import { judgeResponse, RCODE } from "../../../src/resolver/authoritativeResponse.ts";
 import { records, response, typeNumber } from "../../fake/dnsWire.ts";
+import { nsecRecord } from "../../fake/signer.ts";
 
 /** What a server of `zone` (default example.com) says to a question, and what that is. */
 type Case = {
@@ -50,6 +51,15 @@ const cases: readonly Case[] = [
   {
     title: "NXDOMAIN with AA alone (RFC 2308 §2.1)",
     message: { rcode: RCODE.NXDOMAIN, authoritative: true },
+    expected: "second rate",
+  },
+  {
+    title: "NXDOMAIN with a proof and without SOA",
+    message: {
+      rcode: RCODE.NXDOMAIN,
+      authoritative: true,
+      authority: [nsecRecord(name("example.com."), name("z.example.com."), [1])],
+    },
     expected: "authoritative",
   },
   {
@@ -70,7 +80,7 @@ const cases: readonly Case[] = [
     expected: "lame",
   },
   { title: "NODATA with SOA", message: { authoritative: true, authority: records(SOA) }, expected: "authoritative" },
-  { title: "NODATA with neither SOA nor NS (RFC 2308 §2.2)", message: { authoritative: true }, expected: "authoritative" },
+  { title: "NODATA with neither SOA nor NS (RFC 2308 §2.2)", message: { authoritative: true }, expected: "second rate" },
   { title: "nothing at all, without AA", message: {}, expected: "second rate" },
   {
     title: "NXDOMAIN of the zone above, with AA",

@@ -226,6 +226,61 @@ test("the parent's word ends with its TTL, whatever the child says", async () =>
   assert.equal(await ask("www.example.com A"), "A 203.0.113.99");
 });
 
+/** The registry withdraws sold.com, delegated for 100 seconds; its old owner answers for whatever is below, and delegates it for days. */
+function withdrawnZone() {
+  let withdrawn = false;
+  let late = 0;
+  const registry: FakeServer = (query) =>
+    withdrawn
+      ? reply(query, { rcode: 3, authority: records("com SOA ns.com h.com 1 2 3 4 5") })
+      : referral(query, ["sold.com 100 NS ns.sold.com"], [`ns.sold.com 100 A ${A}`]);
+  const below = ["sub.sold.com 86400 NS ns.sub.sold.com", `ns.sub.sold.com 86400 A ${B}`];
+  const owner = authority("sold.com", "sold.com A 203.0.113.5", ...below);
+  const ghost = authority("sub.sold.com", "www.sub.sold.com A 203.0.113.6", "mail.sub.sold.com A 203.0.113.6");
+  const on = stage({ [COM]: registry, [A]: owner, [B]: ghost });
+  on.internet.beforeAnswer = (_timeout, server) => server === A && on.pass(late);
+  return {
+    ...on,
+    withdraw: () => {
+      withdrawn = true;
+    },
+    answerLate: (seconds: number) => {
+      late = seconds;
+    },
+  };
+}
+
+test("what is below a zone lasts no longer than the zone's own delegation", async () => {
+  const { ask, pass, withdraw } = withdrawnZone();
+  assert.equal(await ask("www.sub.sold.com A"), "A 203.0.113.6");
+  withdraw();
+  pass(90);
+  assert.equal(await ask("mail.sub.sold.com A"), "A 203.0.113.6");
+  pass(20);
+  assert.equal(await ask("www.sub.sold.com A"), "NXDOMAIN");
+});
+
+test("a referral that comes when the delegation of its zone has ended is for the question in progress", async () => {
+  const { ask, withdraw, answerLate, pass } = withdrawnZone();
+  assert.equal(await ask("sold.com A"), "A 203.0.113.5");
+  pass(97);
+  answerLate(5);
+  assert.equal(await ask("www.sub.sold.com A"), "A 203.0.113.6");
+  withdraw();
+  assert.equal(await ask("mail.sub.sold.com A"), "NXDOMAIN");
+});
+
+test("a denial that shows nothing stands only when no other server knows better", async () => {
+  const bare: FakeServer = (query) => reply(query);
+  const bareNxdomain = withRcode(3);
+  for (const poor of [bare, bareNxdomain]) {
+    assert.equal(await stage({ [A]: poor }).ask("www.example.com A"), "A 203.0.113.1");
+    const { ask, internet } = stage({ [A]: poor, [B]: poor });
+    assert.equal(await ask("www.example.com A"), poor === bare ? "NODATA" : "NXDOMAIN");
+    assert.equal(internet.questions(A).length, internet.questions(B).length);
+  }
+});
+
 test("in-domain glue that ends before the NS records ends the delegation", async () => {
   const { ask, internet, pass } = stage({
     [COM]: authority("com", "example.com 3600 NS a.example.com", `a.example.com 50 A ${A}`),
