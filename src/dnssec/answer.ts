@@ -177,7 +177,7 @@ function* judgeHop(
   }
   if (own.length > 0) return occluded(name, claim) ?? (yield* judgeRecords(own, terms));
   if (isDistrust(claim) || claim.kind === "none") return claim;
-  const grade = yield* judgeRrset(claim.rrset, terms);
+  const grade = yield* judgeRrset(claim.rrset, terms, claim.dname === undefined ? type : claim.rrset.type);
   if (isDistrust(grade)) return grade;
   const { status, ttlSeconds } = grade;
   const { target, dname } = claim;
@@ -226,7 +226,7 @@ function* judgeOthers(name: DomainName, type: number, answer: readonly RRset[], 
     return bogus({ code: "signature-invalid", text: `${types} of ${displayName(name)} are not signed by the same zone` });
   }
   for (const rrset of here.slice(1)) {
-    const judged = yield* judgeRrset(rrset, terms);
+    const judged = yield* judgeRrset(rrset, terms, type);
     if (isDistrust(judged)) return judged;
   }
   return undefined;

@@ -10,9 +10,12 @@ import { type Grade, insecure, secure } from "./grade.ts";
 import { verifyRrset } from "./rrsig.ts";
 import type { Reason } from "./securityStatus.ts";
 
-/** The judgement of one RRset of an answer: the chain of trust to its zone, its signature, and the proof that a wildcard needs. */
-export function* judgeRrset(rrset: RRset, terms: Terms): Judging<Grade | Distrust> {
-  const owner = zoneSideOf(rrset.name, rrset.type);
+/**
+ * The judgement of one RRset of an answer: the chain of trust to its zone, its signature, and the proof that a wildcard needs. `asked`: the
+ * type in the question. What stands where DS was asked for is the parent's, or of no meaning (RFC 4035 §2.4, §3.1.4.1).
+ */
+export function* judgeRrset(rrset: RRset, terms: Terms, asked: number = rrset.type): Judging<Grade | Distrust> {
+  const owner = zoneSideOf(rrset.name, asked);
   const trust = yield* trustFor(owner, rrset.signatures, terms.rules);
   if (trust.kind === "insecure") return insecure(trust.reasons, rrset.ttl);
   if (trust.kind !== "secure") return trust;

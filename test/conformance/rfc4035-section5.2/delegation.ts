@@ -1,5 +1,6 @@
 import { RR_TYPE } from "../../../src/dns/message.ts";
 import { name } from "../../../src/dns/name.ts";
+import { record } from "../../fake/dnsWire.ts";
 import { signingKey, signRrset } from "../../fake/signer.ts";
 import { FAKE_WINDOW } from "../../fake/zone.ts";
 import { type OwnCase, signedTree, without } from "../ownCase.ts";
@@ -17,6 +18,16 @@ const withStraySignature =
     const stray = signRrset(records, signingKey({ seed: "nobody" }), name(signer), FAKE_WINDOW);
     return { ...message, answer: [stray, ...message.answer] };
   };
+
+/** To the first DS question of all, which is that of the look-up, an alias; to those for the chain of trust, the truth. */
+function aliasForDs(signedByChild: boolean): NonNullable<OwnCase["tamper"]> {
+  let asked = 0;
+  return (message, owner, type, dns) => {
+    if (type !== RR_TYPE.DS || owner !== CHILD || asked++ > 0) return message;
+    const alias = [record("example.test CNAME elsewhere.test")];
+    return { ...message, answer: [...alias, ...(signedByChild ? dns.zone("example.test.").sign(alias) : [])], authority: [] };
+  };
+}
 
 /** Secure and insecure delegations, and what pretends to be one. */
 export const DELEGATION: readonly OwnCase[] = [
@@ -72,6 +83,20 @@ export const DELEGATION: readonly OwnCase[] = [
     tamper: (message, _name, type) => (type === RR_TYPE.DS ? { ...message, answer: [], authority: [] } : message),
     ask: ["example.test", "A"],
     expect: { status: "bogus" },
+  },
+  {
+    title: "an alias that the child signed is no answer to a DS question: that is the parent's",
+    zones: SIGNED,
+    tamper: aliasForDs(true),
+    ask: ["example.test", "DS"],
+    expect: { status: "bogus" },
+  },
+  {
+    title: "an unsigned alias is none either, though the child is unsigned",
+    zones: UNSIGNED,
+    tamper: aliasForDs(false),
+    ask: ["example.test", "DS"],
+    expect: { status: "bogus", reason: "signature-missing" },
   },
   {
     title: "a DS set that was taken away is bogus, whatever the rest says",
