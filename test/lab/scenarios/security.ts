@@ -6,7 +6,7 @@ import type { Signing } from "../sign.ts";
 type DnssecWords = Expected["dnssec"];
 
 /** Breaks the signatures over one type, so that only a validator notices. */
-function breakSignatures(type: string): Spoil {
+export function breakSignatures(type: string): Spoil {
   return (line) => {
     if (line.type !== "RRSIG" || line.covers !== type) return line;
     const words = line.text.split(/\s+/);
