@@ -1,4 +1,5 @@
 import type { RecipientResult } from "../smtp/transaction.ts";
+import { isInternationalized } from "../smtp/transactionCommands.ts";
 import { type ConnectionRequest, type ConnectionResult, type ConnectionSight, openConnection } from "./connection.ts";
 import type { SessionContext } from "./hostSession.ts";
 import type { SmtpSession, Transaction } from "./smtpSession.ts";
@@ -8,7 +9,7 @@ export type OpenConnection = (request: ConnectionRequest) => Promise<ConnectionR
 
 /**
  * Deliveries without mail: connections are opened and verified as always, and ended with QUIT where MAIL would follow. Whoever goes on with
- * such a session is told that everything was accepted. Each connection is made once, however often it is asked for.
+ * such a session is told that everything was accepted that the server can take. Each connection is made once, however often it is asked for.
  */
 export class Rehearsal {
   readonly #connecting: "yes" | "no";
@@ -58,6 +59,13 @@ function chainOf(result: ConnectionResult): readonly Buffer[] | undefined {
   return security.kind === "tls" ? security.chain : undefined;
 }
 
+/** RFC 6531 §3.2: what the address alone asks of the server. */
+const UNSUPPORTED: RecipientResult = {
+  kind: "unsupported",
+  extension: "SMTPUTF8",
+  text: "the address is internationalized, and the server does not announce SMTPUTF8",
+};
+
 const ACCEPTED: RecipientResult = {
   kind: "accepted",
   reply: { code: 250, enhanced: "2.0.0", lines: ["nothing was sent"] },
@@ -71,7 +79,10 @@ export function rehearsed({ security, extensions, ends }: SmtpSession): SmtpSess
     extensions,
     ...(ends === undefined ? {} : { ends }),
     state: "idle",
-    transact: ({ recipients }: Transaction) => Promise.resolve(recipients.map(() => ACCEPTED)),
+    transact: ({ envelope, recipients }: Transaction) => {
+      const result = isInternationalized(envelope, recipients) && !extensions.has("SMTPUTF8") ? UNSUPPORTED : ACCEPTED;
+      return Promise.resolve(recipients.map(() => result));
+    },
     quit: () => Promise.resolve(),
     destroy: () => undefined,
   };

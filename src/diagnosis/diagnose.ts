@@ -1,7 +1,8 @@
 import { dnssecFinding } from "./dnssecFinding.ts";
-import { type Finding, rankedFindings } from "./finding.ts";
+import { type Finding, rankedFindings, type Severity } from "./finding.ts";
 import { type HistoryOf, hostFindings } from "./hostFinding.ts";
 import type { Observation } from "./observation.ts";
+import { isKeptBackByDaneOnly } from "./refusalFinding.ts";
 import { stsRecordLine } from "./zoneLine.ts";
 
 /** Observations to findings: every trouble of a destination, named and with its remedy. */
@@ -15,8 +16,9 @@ export function diagnose(seen: Observation, historyOf: HistoryOf = () => []): re
   return rankedFindings([ofMx, ofRoute, ofHosts, stsFinding(seen)].flat());
 }
 
-/** An unsigned domain is as its owner wants it; one whose hosts have TLSA, or that is signed in vain, is not. */
-function mxSeverity({ mx, hosts }: Observation): "warning" | "info" {
+/** An unsigned domain is as its owner wants it; one whose hosts have TLSA, or that is signed in vain, is not; nor one that must have DANE. */
+function mxSeverity({ mx, hosts }: Observation): Severity {
+  if (hosts.some((host) => host.kind === "reachable" && isKeptBackByDaneOnly(host))) return "error";
   const withTlsa = hosts.some((host) => host.kind === "reachable" && host.dane.kind === "authenticate");
   const signedInVain = mx?.unvouchedKeys !== undefined && mx.unvouchedKeys.lines.length > 0;
   return withTlsa || signedInVain ? "warning" : "info";

@@ -67,7 +67,7 @@ export const ACTOR_WORDS: Readonly<Record<Actor, string>> = {
 
 /**
  * Errors first; the rest of the order, which is that of the way of a message, stays. What mends the same is told once: several addresses of a
- * host, and the same zone under MX records and hosts.
+ * host, and the same zone under MX records and hosts; it is as bad as the worst of them.
  */
 export function rankedFindings(findings: readonly Finding[]): readonly Finding[] {
   const order: readonly Severity[] = ["error", "warning", "info"];
@@ -79,7 +79,10 @@ export function rankedFindings(findings: readonly Finding[]): readonly Finding[]
       finding.remedy,
       finding.paste,
     ]);
-    if (!distinct.has(key)) distinct.set(key, finding);
+    const known = distinct.get(key);
+    if (known === undefined) distinct.set(key, finding);
+    else if (order.indexOf(finding.severity) < order.indexOf(known.severity))
+      distinct.set(key, { ...known, severity: finding.severity });
   }
   return [...distinct.values()].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }

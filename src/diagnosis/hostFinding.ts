@@ -1,9 +1,8 @@
 import type { MatchVerdict } from "../dane/matchVerdict.ts";
 import { type DomainName, displayName } from "../dns/name.ts";
-import { replyText } from "../smtp/reply.ts";
 import { identityFinding } from "./certificateFinding.ts";
 import { dnssecFinding } from "./dnssecFinding.ts";
-import type { Finding, Severity } from "./finding.ts";
+import { type Finding, rankedFindings, type Severity } from "./finding.ts";
 import type {
   HostObservation,
   LookupObservation,
@@ -12,7 +11,9 @@ import type {
   SeenCertificate,
   SessionObservation,
 } from "./observation.ts";
+import { absenceFinding, isKeptBackByDaneOnly, refusalFinding } from "./refusalFinding.ts";
 import { rolloverRisk } from "./rolloverRisk.ts";
+import { fallbackFinding, stageFinding } from "./sessionFinding.ts";
 import { mismatchFinding, unusableFindings } from "./tlsaFinding.ts";
 import { stsRecordLine } from "./zoneLine.ts";
 
@@ -24,19 +25,20 @@ export type HistoryOf = (host: string) => readonly SeenCertificate[];
 export function hostFindings(host: HostObservation, whole: Observation, historyOf: HistoryOf): readonly Finding[] {
   const { anySignature, source, moment } = whole;
   const context = { host: host.host, anySignature, source, moment };
-  const dns = host.lookups.flatMap((lookup) => dnssecFinding(lookup, context, insecureSeverity(host, lookup)) ?? []);
-  // A family of addresses that is insecure says the same of the same zone as the other.
-  const distinct = [...new Map(dns.map((finding) => [`${finding.class} ${finding.remedy}`, finding])).values()];
+  // A family of addresses that is insecure says the same of the same zone as the other: that of the address that there is.
+  const lookups = [...host.lookups].sort((a, b) => Number(hasRecords(b)) - Number(hasRecords(a)));
+  const dns = rankedFindings(lookups.flatMap((lookup) => lookupFinding(lookup, host, context) ?? []));
   switch (host.kind) {
     case "unknown":
-      return distinct;
+      return dns;
     case "absent":
-      return [...distinct, absence(host.host, host.refused)];
+      return [...dns, absenceFinding(host, whole.destination)];
     case "reachable":
       return [
-        ...distinct,
+        ...dns,
         ...stsFindings(host, whole.at),
         ...unusable(host, whole.at),
+        ...some(refusalFinding(host)),
         ...host.sessions.flatMap((session) => sessionFindings(session, host, whole, historyOf)),
       ];
     default:
@@ -44,23 +46,27 @@ export function hostFindings(host: HostObservation, whole: Observation, historyO
   }
 }
 
-/** That DANE does not apply to a host for want of DNSSEC is a pity only where TLSA records wait for it; that is not asked for. */
-function insecureSeverity(host: HostObservation, lookup: LookupObservation): Severity {
-  const { demand } = host.kind === "reachable" ? host : { demand: undefined };
-  if (demand?.kind === "refuse" && demand.wanted === "dane-only") return "error";
-  return lookup.unvouchedKeys !== undefined && lookup.unvouchedKeys.lines.length > 0 ? "warning" : "info";
+function hasRecords({ resolution }: LookupObservation): boolean {
+  return "records" in resolution;
 }
 
-function absence(host: string, refused: readonly string[]): Finding {
-  const about = { severity: "error", host } as const;
-  if (refused.length > 0) {
-    const explanation = `${host} has only addresses that point back to this machine or network: ${refused.join(", ")}.`;
-    const remedy = "correct the address records; in a lab set delivery.allowLoopback";
-    return { ...about, class: "mx-unresolvable", explanation, rfc: "RFC 5321 §5.1", actor: "dns-operator", remedy };
-  }
-  const explanation = `${host} has neither an A nor an AAAA record.`;
-  const remedy = `give ${host} an address, or take it out of the MX records`;
-  return { ...about, class: "mx-unresolvable", explanation, rfc: "RFC 5321 §5.1", actor: "dns-operator", remedy };
+function lookupFinding(
+  lookup: LookupObservation,
+  host: HostObservation,
+  context: Parameters<typeof dnssecFinding>[1],
+): Finding | undefined {
+  const finding = dnssecFinding(lookup, context, insecureSeverity(host, lookup));
+  // The other family's addresses take the mail.
+  if (finding?.severity === "error" && host.kind === "reachable" && lookup.type !== "TLSA" && !hasRecords(lookup))
+    return { ...finding, severity: "warning" };
+  return finding;
+}
+
+/** That DANE does not apply to a host for want of DNSSEC is a pity only where TLSA records wait for it; below unsigned addresses nobody asks. */
+function insecureSeverity(host: HostObservation, lookup: LookupObservation): Severity {
+  if (host.kind === "reachable" && isKeptBackByDaneOnly(host)) return "error";
+  if (lookup.type === "TLSA" && hasRecords(lookup)) return "warning";
+  return lookup.unvouchedKeys !== undefined && lookup.unvouchedKeys.lines.length > 0 ? "warning" : "info";
 }
 
 function stsFindings({ host, sts }: ReachableHost, now: number): readonly Finding[] {
@@ -89,8 +95,17 @@ function unusable(host: ReachableHost, now: number): readonly Finding[] {
   if (!("unusable" in dane) || tlsaName === undefined) return [];
   const identifiers = dane.kind === "authenticate" ? dane.identifiers : [dane.base];
   const beside = dane.kind === "authenticate" || dane.because === "insecure-mx" ? "usable" : "none";
-  const facts = { host: host.host, owner: tlsaName, chain: chainsOf(host)[0] ?? [], identifiers, now, beside } as const;
-  return unusableFindings(dane.unusable ?? [], facts);
+  const standsAt = aliasTarget(host, tlsaName);
+  return unusableFindings(dane.unusable ?? [], {
+    host: host.host,
+    owner: tlsaName,
+    ...(standsAt === undefined ? {} : { standsAt }),
+    chain: chainsOf(host)[0] ?? [],
+    identifiers,
+    now,
+    beside,
+    daneOnly: isKeptBackByDaneOnly(host) ? "yes" : "no",
+  });
 }
 
 function sessionFindings(
@@ -156,6 +171,7 @@ function matchFinding(
     owner: tlsaName,
     ...(standsAt === undefined ? {} : { standsAt }),
     chain: session.handshake?.chain ?? [],
+    everyChain: chainsOf(host),
     identifiers: dane.identifiers,
     now: whole.at,
     tried: match.tried,
@@ -169,80 +185,4 @@ function aliasTarget({ lookups }: HostObservation, tlsaName: DomainName): Domain
   const asked = lookups.find(({ type, name }) => type === "TLSA" && name === tlsaName)?.resolution;
   if (asked === undefined || asked.status === "bogus" || asked.status === "indeterminate") return undefined;
   return asked.aliases.length === 0 ? undefined : asked.name;
-}
-
-/** Mail goes, in clear text, since nothing there demands more. */
-function fallbackFinding(
-  session: SessionObservation,
-  fallback: NonNullable<SessionObservation["fallback"]>,
-  host: ReachableHost,
-): Finding | undefined {
-  const finding = stageFinding(session, fallback, host);
-  return finding === undefined ? undefined : { ...finding, severity: "warning" };
-}
-
-/** Who says that there has to be TLS. */
-function tlsDemandText(demand: ReachableHost["demand"]): string {
-  if (demand.kind === "authenticateByPkix")
-    return demand.wanted === "sts"
-      ? `the MTA-STS policy of ${displayName(demand.domain)} promises it`
-      : "mail with credentials needs it";
-  const byTlsa = demand.kind === "authenticate" || (demand.kind === "encrypt" && demand.success === "unusable");
-  return byTlsa
-    ? "its TLSA records promise it"
-    : "the settings of this relay demand it (delivery.tlsPolicies, delivery.insecureMx)";
-}
-
-/** A session that did not come about, and not for the certificate. */
-function stageFinding(
-  { address, port }: SessionObservation,
-  { stage, text, reply }: NonNullable<SessionObservation["failure"]>,
-  { host, demand }: ReachableHost,
-): Finding | undefined {
-  const about = { severity: "error", host, actor: "mail-operator" } as const;
-  const said = reply === undefined ? "" : ` (${replyText(reply)})`;
-  switch (stage) {
-    case "connect":
-    case "greeting":
-    case "ehlo":
-      return {
-        ...about,
-        class: "host-unreachable",
-        explanation: `${host} does not take mail at ${address} port ${port}: ${text}${said}.`,
-        rfc: "RFC 5321 §4.5.4.1",
-        remedy:
-          "start the mail server, and let its firewall pass this port; if no host anywhere answers, this machine's provider blocks outgoing mail",
-      };
-    case "starttls-missing":
-      return {
-        ...about,
-        class: "starttls-missing",
-        explanation: `${host} (${address}) offers no STARTTLS, but ${tlsDemandText(demand)}.`,
-        rfc: demand.kind === "authenticateByPkix" ? "RFC 8461 §5" : "RFC 7672 §2.2",
-        remedy:
-          "switch STARTTLS on in the mail server; if it is on, a firewall between here and there takes it out (often called SMTP inspection)",
-      };
-    case "starttls-refused":
-      return {
-        ...about,
-        class: "starttls-refused",
-        explanation: `${host} (${address}) offers STARTTLS and then refuses it${said === "" ? `: ${text}` : said}.`,
-        rfc: "RFC 3207 §4",
-        remedy:
-          "repair the mail server's TLS: its log says why; often its key does not belong to its certificate, or cannot be read",
-      };
-    case "handshake":
-      return {
-        ...about,
-        class: "handshake-failed",
-        explanation: `${host} (${address}) offers STARTTLS, but ${text}.`,
-        rfc: "RFC 7672 §2.2",
-        remedy: "repair the mail server's TLS: a certificate with its key has to be installed, and TLS 1.2 or 1.3 be allowed",
-      };
-    case "verify":
-    case "auth":
-      return undefined;
-    default:
-      return stage satisfies never;
-  }
 }

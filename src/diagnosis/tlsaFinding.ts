@@ -21,6 +21,8 @@ export type MismatchFacts = {
   /** Where an alias of `owner` leads: the name that the records stand at. */
   standsAt?: DomainName;
   chain: readonly Buffer[];
+  /** Those of all addresses of the host: one record set is for all of them. */
+  everyChain: readonly (readonly Buffer[])[];
   identifiers: readonly DomainName[];
   now: number;
   tried: readonly TriedRecord[];
@@ -62,9 +64,11 @@ export function mismatchFinding(facts: MismatchFacts): Finding | undefined {
 
 function recordTrouble(tried: TriedRecord, facts: MismatchFacts, server: Certificate | undefined): Told {
   const { record } = tried;
-  const right = server === undefined ? [] : [endEntityLine(facts.standsAt ?? facts.owner, server)];
+  const right = server === undefined ? [] : rightRecords(facts, server);
   // Where somebody else answers for the host, what was seen is that one's certificate.
-  const publish = `compare the digest with your own server's, then replace that record by this one${standing(facts)}; caches may hold the old one for its TTL`;
+  const [key, by] =
+    right.length > 1 ? ["these are the keys of your servers", "these"] : ["this is your server's key", "this one"];
+  const publish = `make sure that ${key} (\`dane-relay tlsa CERTIFICATE\` prints a certificate's record), then replace the record by ${by}${standing(facts)}; caches may hold the old one for its TTL`;
   const mend = { actor: "dns-operator" as const, paste: right, remedy: publish };
   const shown = `TLSA ${shortTlsa(record)}`;
   if (isDigestOfNothing(record)) {
@@ -87,7 +91,16 @@ function recordTrouble(tried: TriedRecord, facts: MismatchFacts, server: Certifi
   return pathFinding(tried, facts, server) ?? wrongIssuer(tried, facts, mend) ?? otherCertificate(record, facts, mend);
 }
 
-function standing({ standsAt }: MismatchFacts): string {
+/** A record for the key of each address: a record set that lacks one is no better than before. */
+function rightRecords({ standsAt, owner, everyChain }: MismatchFacts, server: Certificate): readonly string[] {
+  const others = distinctCertificates(
+    everyChain.flatMap(([leaf]) => leaf ?? []),
+    [server],
+  );
+  return [...new Set([server, ...others].map((one) => endEntityLine(standsAt ?? owner, one)))];
+}
+
+function standing({ standsAt }: Pick<MismatchFacts, "standsAt">): string {
   return standsAt === undefined ? "" : ` (it stands at ${displayName(standsAt)}, where an alias leads)`;
 }
 
@@ -142,7 +155,11 @@ function otherHostOf({ standsAt, owner }: MismatchFacts): string | undefined {
   return /^_[0-9]+\._tcp\.(.+)\.$/.exec(standsAt)?.[1];
 }
 
-type UnusableFacts = Pick<MismatchFacts, "host" | "owner" | "chain" | "identifiers" | "now"> & { beside: "usable" | "none" };
+type UnusableFacts = Pick<MismatchFacts, "host" | "owner" | "standsAt" | "chain" | "identifiers" | "now"> & {
+  beside: "usable" | "none";
+  /** Whether mail is kept back for it. */
+  daneOnly: "yes" | "no";
+};
 
 /** Records that mail cannot use (RFC 7672 §3.1.3), one finding for each class. `beside`: whether there are usable ones, or none. */
 export function unusableFindings(records: readonly UnusableRecord[], facts: UnusableFacts): readonly Finding[] {
@@ -153,18 +170,21 @@ export function unusableFindings(records: readonly UnusableRecord[], facts: Unus
     const explanation = known === undefined ? finding.explanation : `${finding.explanation} ${known.explanation}`;
     byClass.set(finding.class, { ...finding, explanation });
   }
-  const effect =
-    facts.beside === "usable"
-      ? "It is passed over."
+  const withoutAny =
+    facts.daneOnly === "yes"
+      ? "The policy for this domain is dane-only: without a usable record no mail is sent."
       : "Without a usable record mail is encrypted, but the server is not authenticated.";
+  const effect = facts.beside === "usable" ? "It is passed over." : withoutAny;
   return [...byClass.values()].map((finding) => ({ ...finding, explanation: `${finding.explanation} ${effect}` }));
 }
 
 function unusableFinding({ record, because }: UnusableRecord, facts: UnusableFacts): Finding {
-  const { host, owner, beside } = facts;
+  const { host, beside, daneOnly } = facts;
+  const owner = facts.standsAt ?? facts.owner;
   const parameters = record.usage > 1 ? matchingParameters(record, facts) : undefined;
   const [server] = distinctCertificates(facts.chain.slice(0, 1), []);
-  const common = { severity: "warning", host, actor: "dns-operator" } as const;
+  const severity = daneOnly === "yes" ? "error" : "warning";
+  const common = { severity, host, actor: "dns-operator" } as const;
   if (parameters !== undefined) {
     const explanation = `TLSA ${shortTlsa(record)}: ${because}. With ${changedParameters(record, parameters)} it would match.`;
     const paste = [tlsaLine(owner, parameters)];
@@ -173,7 +193,7 @@ function unusableFinding({ record, because }: UnusableRecord, facts: UnusableFac
       class: "tlsa-wrong-parameters",
       explanation,
       rfc: "RFC 6698 §2.1",
-      remedy: "correct the numbers of the record",
+      remedy: `correct the numbers of the record${standing(facts)}`,
       paste,
     };
   }
@@ -182,7 +202,7 @@ function unusableFinding({ record, because }: UnusableRecord, facts: UnusableFac
     class: isDigestOfNothing(record) ? "tlsa-empty-digest" : "tlsa-unusable",
     explanation: `TLSA ${shortTlsa(record)}: ${because}.`,
     rfc: record.usage < 2 ? "RFC 7672 §3.1.3" : "RFC 7672 §2.2",
-    remedy: beside === "usable" ? "take the record away" : "publish a record with usage 3, selector 1, matching type 1 instead",
+    remedy: `${beside === "usable" ? "take the record away" : "publish a record with usage 3, selector 1, matching type 1 instead"}${standing(facts)}`,
     ...(beside === "usable" || server === undefined ? {} : { paste: [endEntityLine(owner, server)] }),
   };
 }

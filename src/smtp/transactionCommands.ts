@@ -47,7 +47,7 @@ function commandLine(words: readonly string[]): string {
 }
 
 /** Whether the client said so, or an address has characters outside ASCII (RFC 6531 §3.2). */
-function isInternationalized(envelope: TransactionEnvelope, recipients: readonly TransactionRecipient[]): boolean {
+export function isInternationalized(envelope: TransactionEnvelope, recipients: readonly TransactionRecipient[]): boolean {
   return (
     envelope.smtpUtf8 || NON_ASCII.test(envelope.sender) || recipients.some((recipient) => NON_ASCII.test(recipient.address))
   );

@@ -29,6 +29,8 @@ export type World = {
   tamper?: Tamper;
   /** Certificates (own first) of the hosts, or a whole script; a host that is not here listens to nobody. */
   hosts?: Readonly<Record<string, readonly MadeCertificate[] | Partial<PeerScript>>>;
+  /** Further servers, at addresses of their own. */
+  peers?: readonly (Partial<PeerScript> & { address: string })[];
   history?: readonly SeenCertificate[];
   /** The text of the MTA-STS policy that is in force. */
   sts?: string;
@@ -57,6 +59,11 @@ export function addressOf(host: string): string {
   return `${NETWORK}${1 + HOSTS.indexOf(host)}`;
 }
 
+/** Another address of the same host. */
+export function secondAddressOf(host: string): string {
+  return `${NETWORK}${101 + HOSTS.indexOf(host)}`;
+}
+
 /** `mx.example.test` as the only host of example.test, with these TLSA records. */
 export function oneHost(...tlsa: readonly Tlsa[]): readonly string[] {
   return [
@@ -82,6 +89,7 @@ function scriptOf(host: string, spec: readonly MadeCertificate[] | Partial<PeerS
 export async function explainIn(world: World): Promise<{ explanation: Explanation; commands: readonly string[] }> {
   const peers = [];
   for (const [host, spec] of Object.entries(world.hosts ?? {})) peers.push(await startPeer(scriptOf(host, spec)));
+  for (const script of world.peers ?? []) peers.push(await startPeer({ port: PORT, ...script }));
   try {
     const found = await explain(world.target ?? "example.test", partsOf(world));
     assert.equal(found.kind, "explanation", JSON.stringify(found));
