@@ -30,6 +30,7 @@ import { trustAnchorText } from "./resolver/activeRefresh.ts";
 import { type OpenResolver, openResolver } from "./resolver/openResolver.ts";
 import type { ValidationState } from "./resolver/validationMonitor.ts";
 import type { Store } from "./spool/store.ts";
+import { networkOf } from "./submission/authenticationThrottle.ts";
 import type { Supervised } from "./workers/supervised.ts";
 
 export type RelayOptions = {
@@ -91,7 +92,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       observe(parts, { store, submission, engine, resolver, signing, watch, operator }),
     );
     if (options.onQuestion === undefined) {
-      const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks });
+      const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks, placeOf: networkOf });
       opened.push(() => admin.close());
     } else options.onQuestion(answersOf(parts, { metrics, checks, store, resolver, engine }));
     const control = await openControl(parts, operator);

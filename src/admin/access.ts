@@ -17,8 +17,8 @@ import type { TokenGuesses } from "./tokenGuesses.ts";
 export type Caller =
   /** Over the control socket. */
   | { kind: "local" }
-  /** `address`: of the peer of the connection. */
-  | { kind: "remote"; address: string; headers: Readonly<Record<string, string | undefined>> };
+  /** `address`: of the peer of the connection; `ownAddress`: where it reached us. */
+  | { kind: "remote"; address: string; ownAddress: string; headers: Readonly<Record<string, string | undefined>> };
 
 const WRONG_TOKEN = "this is not the token of admin.tokenFile";
 
@@ -99,8 +99,9 @@ function withoutToken(caller: Caller & { kind: "remote" }, purpose: "read" | "ac
     const message = "no token is configured: set admin.tokenFile, or use dane-relay queue on the machine of the relay";
     return refusal("actions-disabled", message);
   }
-  const proxied = caller.headers.forwarded !== undefined || caller.headers["x-forwarded-for"] !== undefined;
-  if (!isLoopback(caller.address) || proxied) {
+  // Both ends: the proxy of a service mesh shows strangers as a loopback address, and comes to one that is none.
+  const here = isLoopback(caller.address) && isLoopback(caller.ownAddress);
+  if (!here || isProxied(caller.headers)) {
     return refusal("token-required", "reading from another machine needs a token: set admin.tokenFile");
   }
   // DNS rebinding: a page of another site whose name was made to lead here comes with that name.
@@ -119,7 +120,14 @@ function foreignSite(headers: Readonly<Record<string, string | undefined>>): str
   return site === undefined || site === "same-origin" || site === "none" ? undefined : "another site";
 }
 
-export function isLoopback(address: string): boolean {
+/** What proxies say of themselves, or of whom they speak for. */
+const PROXY_HEADER = /^(?:forwarded|via|x-real-ip|x-forwarded-.+|x-envoy-.+)$/;
+
+function isProxied(headers: Readonly<Record<string, string | undefined>>): boolean {
+  return Object.keys(headers).some((name) => PROXY_HEADER.test(name));
+}
+
+function isLoopback(address: string): boolean {
   return /^(?:::ffff:)?127\./.test(address) || address === "::1";
 }
 

@@ -1,10 +1,12 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 
 /** The token of `admin.tokenFile`: read at the start and at every reload, and when it is presented, or its state is asked for, and its last reading is a while ago. */
 const READ_AGAIN_MILLISECONDS = 2000;
 /** 120 bits as base64; a shorter one could be guessed. */
 export const MIN_TOKEN_CHARACTERS = 20;
+/** As of the users file: group and others may not write, others may not read. */
+const FORBIDDEN_MODE = 0o026;
 
 export type TokenReading = { kind: "token"; token: string } | { kind: "unusable"; reason: string };
 
@@ -20,12 +22,25 @@ export function tokenIn(text: string): TokenReading {
   };
 }
 
+/** A file whose permissions let others in is unusable: they would be the operator. */
 export function readToken(file: string): TokenReading {
   try {
-    return tokenIn(readFileSync(file, "utf8"));
+    const descriptor = openSync(file, "r");
+    try {
+      const mode = fstatSync(descriptor).mode & 0o777;
+      return (mode & FORBIDDEN_MODE) === 0 ? tokenIn(readFileSync(descriptor, "utf8")) : openToOthers(mode);
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
     return { kind: "unusable", reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function openToOthers(mode: number): TokenReading {
+  const octal = mode.toString(8).padStart(4, "0");
+  const reason = `has the mode ${octal}: others must not read it, nor anybody but its owner write it (chmod 0640)`;
+  return { kind: "unusable", reason };
 }
 
 export type AdminTokenOptions = {

@@ -90,14 +90,12 @@ export class Api {
   /** Does it, and has it logged. */
   async perform(action: QueueAction, filter: QueueFilter, actor: Actor): Promise<QueueChange> {
     const { queueAdmin, onAudit } = this.#options;
-    try {
-      const change = await queueAdmin.act(action, filter);
-      onAudit({ actor, action, filter, outcome: "done", change });
-      return change;
-    } catch (error) {
+    const change = await queueAdmin.act(action, filter).catch((error: unknown) => {
       onAudit({ actor, action, filter, outcome: "failed", reason: error instanceof Error ? error.message : String(error) });
       throw error;
-    }
+    });
+    onAudit({ actor, action, filter, outcome: "done", change });
+    return change;
   }
 
   async #read(route: string, query: URLSearchParams): Promise<ApiAnswer> {

@@ -12,10 +12,7 @@ export function isApiRequest(request: IncomingMessage): boolean {
 
 /** Answers in any case; `from`: whether it came over the control socket. */
 export function serveApi(api: Api, request: IncomingMessage, response: ServerResponse, from: "local" | "remote"): void {
-  const caller: Caller =
-    from === "local"
-      ? { kind: "local" }
-      : { kind: "remote", address: request.socket.remoteAddress ?? "", headers: headersOf(request) };
+  const caller = from === "local" ? ({ kind: "local" } as const) : remoteCaller(request);
   api.answer(apiRequest(request), caller).then(
     (result) => send(request, response, result),
     (error: unknown) => send(request, response, refused("internal", error instanceof Error ? error.message : String(error))),
@@ -29,7 +26,7 @@ function apiRequest(request: IncomingMessage): ApiRequest {
     path: pathOf(request),
     query: new URLSearchParams(query),
     contentType: request.headers["content-type"],
-    body: () => bodyOf(request),
+    body: () => bodyOf(request, MAX_BODY_BYTES),
   };
 }
 
@@ -38,21 +35,27 @@ export function pathOf(request: IncomingMessage): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
 
+/** Without addresses, as of a connection that has ended meanwhile, nobody is from this machine. */
+export function remoteCaller(request: IncomingMessage): Caller & { kind: "remote" } {
+  const { remoteAddress = "", localAddress = "" } = request.socket;
+  return { kind: "remote", address: remoteAddress, ownAddress: localAddress, headers: headersOf(request) };
+}
+
 /** One value for each name: Node has joined or dropped repeated ones, but for those that no decision reads. */
-export function headersOf({ headers }: IncomingMessage): Record<string, string | undefined> {
+function headersOf({ headers }: IncomingMessage): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]),
   );
 }
 
 /** The body, within bounds. Not by iteration: to stop in the middle would destroy the connection before the answer is on it. */
-export function bodyOf(request: IncomingMessage): ReturnType<ApiRequest["body"]> {
+export function bodyOf(request: IncomingMessage, limit: number): ReturnType<ApiRequest["body"]> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     request.on("data", (chunk: Buffer) => {
       length += chunk.length;
-      if (length <= MAX_BODY_BYTES) chunks.push(chunk);
+      if (length <= limit) chunks.push(chunk);
       else {
         request.pause();
         resolve({ kind: "too-large" });

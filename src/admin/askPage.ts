@@ -47,8 +47,7 @@ ${filterFieldsOf(filter).map(([name, value]) => html`<input type="hidden" name="
 }
 
 function scopeText({ ids, domain, sender, state, reason, acceptedBefore }: QueueFilter): Html {
-  if (ids !== undefined)
-    return html`${ids.length === 1 ? "one message" : counted(ids.length, "message")}, with all its destinations`;
+  const messages = ids?.length === 1 ? "one message" : counted(ids?.length ?? 0, "message");
   const parts = [
     ...(domain === undefined ? [] : [`to ${domain}`]),
     ...(sender === undefined ? [] : [`from ${sender === "" ? "<>" : sender}`]),
@@ -56,7 +55,9 @@ function scopeText({ ids, domain, sender, state, reason, acceptedBefore }: Queue
     ...(reason === undefined ? [] : [`whose last reason contains “${shortened(reason, 100)}”`]),
     ...(acceptedBefore === undefined ? [] : [`accepted before ${dateText(acceptedBefore)}`]),
   ];
-  return parts.length === 0 ? html`<strong>the whole queue</strong>` : html`everything ${parts.join(", ")}`;
+  if (parts.length > 0) return html`${ids === undefined ? "everything" : `what of ${messages} is`} ${parts.join(", ")}`;
+  if (ids === undefined) return html`<strong>the whole queue</strong>`;
+  return html`${messages}, with all ${ids.length === 1 ? "its" : "their"} destinations`;
 }
 
 function sampleTable(sample: Asked<QueuePage>, now: number): Html {

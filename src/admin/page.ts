@@ -37,7 +37,8 @@ export type PageRequest = {
   /** Path and query as they came. */
   target: string;
   contentType: string | undefined;
-  body: () => Promise<{ kind: "text"; text: string } | { kind: "too-large" }>;
+  /** At most `limit` octets of it. */
+  body: (limit: number) => Promise<{ kind: "text"; text: string } | { kind: "too-large" }>;
 };
 
 export type PageOptions = {
@@ -60,6 +61,9 @@ type Known =
   | { kind: "refused"; status: number; message: string; way: "log-in" | "same-page" | "none" };
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded *(?:;|$)/i;
+/** Of what anybody may send, and of what an operator's form with all its boxes has. */
+const MAX_LOGIN_BYTES = 16_384;
+const MAX_FORM_BYTES = 262_144;
 const NO_TOKEN =
   "This page is read only, since no token is configured. To act here and to explain domains, let admin.tokenFile name a file with one (openssl rand -base64 32) and restart or reload; on the relay's machine, dane-relay queue acts without.";
 const BY_HEADER = "Log in to act.";
@@ -173,7 +177,7 @@ export class OperatorPage {
         { kind: "refused", status: 401, message: "You are not logged in, or not any more.", way: "log-in" },
         request,
       );
-    const text = await request.body();
+    const text = await request.body(request.path === "/login" ? MAX_LOGIN_BYTES : MAX_FORM_BYTES);
     if (text.kind === "too-large") return this.#told(413, "That form is too large");
     const form = new URLSearchParams(text.text);
     if (request.path === "/login") return this.#logIn(form, caller);

@@ -55,6 +55,9 @@ function scopeOf(form: URLSearchParams, now: number): Read<QueueFilter> {
 
 function filterFields(form: URLSearchParams): Record<string, unknown> {
   const given: Record<string, unknown> = {};
+  // As the list that the form stands below has them: without them the form would mean more than the list shows.
+  const ids = form.get("ids") ?? "";
+  if (ids !== "") given.ids = ids.split(",");
   for (const field of FILTER_FIELDS) {
     const text = form.get(field);
     if (text !== null && text !== "") given[field] = text;
@@ -68,11 +71,12 @@ function filterFields(form: URLSearchParams): Record<string, unknown> {
 
 /** The same filter as fields of a form; a span of time has become a moment, so that what is confirmed is what was asked for. */
 export function filterFieldsOf({ ids, ...filter }: QueueFilter): readonly (readonly [string, string])[] {
-  if (ids !== undefined) return ids.map((id) => ["id", id] as const);
   const fields = Object.entries(filter).map(
     ([name, value]) => [name, name === "sender" && value === "" ? "<>" : String(value)] as const,
   );
-  return [["scope", fields.length === 0 ? "all" : "filter"], ...fields];
+  if (ids === undefined) return [["scope", fields.length === 0 ? "all" : "filter"], ...fields];
+  if (fields.length === 0) return ids.map((id) => ["id", id] as const);
+  return [["scope", "filter"], ["ids", ids.join(",")], ...fields];
 }
 
 const DONE = { retry: "due now", hold: "held", release: "released", delete: "deleted" } as const;

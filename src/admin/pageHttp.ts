@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { bodyOf, headersOf, pathOf } from "./apiHttp.ts";
+import { bodyOf, pathOf, remoteCaller } from "./apiHttp.ts";
 import { OperatorPage, type PageRequest } from "./page.ts";
 import { PAGE_HEADERS, type PageAnswer } from "./pageLayout.ts";
 
@@ -10,8 +10,7 @@ export function isPageRequest(request: IncomingMessage): boolean {
 
 /** Answers in any case. */
 export function servePage(operatorPage: OperatorPage, request: IncomingMessage, response: ServerResponse): void {
-  const caller = { kind: "remote", address: request.socket.remoteAddress ?? "", headers: headersOf(request) } as const;
-  operatorPage.answer(pageRequest(request), caller).then(
+  operatorPage.answer(pageRequest(request), remoteCaller(request)).then(
     (answer) => send(request, response, answer),
     // A bug of ours: the text may hold anything, and is no HTML.
     (error: unknown) => send(request, response, { status: 500, type: "text/plain; charset=utf-8", body: String(error) }),
@@ -27,7 +26,7 @@ function pageRequest(request: IncomingMessage): PageRequest {
     query: new URLSearchParams(query),
     target,
     contentType: request.headers["content-type"],
-    body: () => bodyOf(request),
+    body: (limit) => bodyOf(request, limit),
   };
 }
 

@@ -17,6 +17,8 @@ export const MAX_PAGE = 1000;
 const DEFAULT_PAGE = 100;
 const MAX_IDS = 10_000;
 const MAX_TEXT = 1000;
+/** Of a Date: the audit log says which day it is. */
+const LAST_MILLISECOND = 8.64e15;
 
 const FILTER_KEYS = ["domain", "sender", "state", "reason", "olderThanSeconds", "acceptedBefore", "ids"] as const;
 const ACTION_KEYS = ["action", "filter", "ids", "all"];
@@ -108,8 +110,8 @@ export function filterOf(given: Readonly<Record<string, unknown>>, now: number):
     filter.acceptedBefore = Math.floor(now - 1000 * olderThanSeconds);
   }
   if (acceptedBefore !== undefined) {
-    if (typeof acceptedBefore !== "number" || !Number.isSafeInteger(acceptedBefore))
-      return wrong("acceptedBefore is a number of milliseconds");
+    if (typeof acceptedBefore !== "number" || !Number.isInteger(acceptedBefore) || Math.abs(acceptedBefore) > LAST_MILLISECOND)
+      return wrong("acceptedBefore is a number of milliseconds since the epoch");
     filter.acceptedBefore = Math.min(acceptedBefore, filter.acceptedBefore ?? acceptedBefore);
   }
   if (ids !== undefined) {

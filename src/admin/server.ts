@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Api } from "./api.ts";
 import { isApiRequest, serveApi } from "./apiHttp.ts";
+import { shareConnections } from "./connectionShare.ts";
 import { CHECK_MILLISECONDS, type Check, checksWithin, healthReport } from "./health.ts";
+import { type Pacing, paced } from "./pacedAnswer.ts";
 import type { OperatorPage } from "./page.ts";
 import { isPageRequest, servePage } from "./pageHttp.ts";
 
@@ -14,6 +16,8 @@ export type AdminOptions = {
   /** The Prometheus exposition. */
   metrics: () => Promise<string>;
   checks: () => Promise<readonly Check[]>;
+  /** What one client has, of its address; the address itself where not given. */
+  placeOf?: (address: string) => string;
   /** Of the bounds below. */
   requestMilliseconds?: number;
   silenceMilliseconds?: number;
@@ -26,6 +30,9 @@ export type Admin = {
 };
 
 const MAX_CONNECTIONS = 100;
+const MAX_CONNECTIONS_PER_CLIENT = 40;
+/** /metrics and /readyz are asked for every few seconds, by a few; more is served from memory. Each costs some milliseconds, and a write to the spool. */
+const PACING: Pacing = { monotonic: () => performance.now(), burst: 20, intervalMilliseconds: 200 };
 const MAX_HEADER_BYTES = 8192;
 const REQUEST_MILLISECONDS = 10_000;
 /** How often Node looks for requests that are late; its own default would give them half a minute more. */
@@ -43,6 +50,8 @@ type Answer = { status: number; type: string; body: string };
 /** Listens; rejects when the address cannot be had. */
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const { requestMilliseconds = REQUEST_MILLISECONDS, silenceMilliseconds = SILENCE_MILLISECONDS } = options;
+  const { metrics, checks, placeOf = (address) => address } = options;
+  const asked = { metrics: paced(metrics, PACING), checks: paced(() => checksWithin(CHECK_MILLISECONDS, checks), PACING) };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -60,13 +69,14 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
         servePage(options.page, request, response);
         return;
       }
-      answer(request, options).then(
+      answer(request, asked).then(
         (result) => send(request, response, result),
         (error: unknown) => send(request, response, { status: 500, type: TEXT, body: `${reasonOf(error)}\n` }),
       );
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
+  shareConnections(server, { most: MAX_CONNECTIONS_PER_CLIENT, placeOf });
   server.setTimeout(silenceMilliseconds);
   await listening(server, options.listen);
   const { address, port } = server.address() as AddressInfo;
@@ -94,7 +104,7 @@ function closed(server: Server): Promise<void> {
   });
 }
 
-async function answer(request: IncomingMessage, options: AdminOptions): Promise<Answer> {
+async function answer(request: IncomingMessage, asked: Pick<AdminOptions, "metrics" | "checks">): Promise<Answer> {
   const [path = "", query = ""] = (request.url ?? "").split("?", 2);
   if (path !== "/metrics" && path !== "/livez" && path !== "/readyz") {
     return { status: 404, type: TEXT, body: "there is /metrics, /livez and /readyz\n" };
@@ -102,12 +112,12 @@ async function answer(request: IncomingMessage, options: AdminOptions): Promise<
   if (request.method !== "GET" && request.method !== "HEAD") return { status: 405, type: TEXT, body: "only GET and HEAD\n" };
   switch (path) {
     case "/metrics":
-      return { status: 200, type: EXPOSITION, body: await options.metrics() };
+      return { status: 200, type: EXPOSITION, body: await asked.metrics() };
     case "/livez":
       return { status: 200, type: TEXT, body: "alive\n" };
     case "/readyz": {
       const strict = new URLSearchParams(query).has("strict") ? "strict" : "lenient";
-      return { type: TEXT, ...healthReport(await checksWithin(CHECK_MILLISECONDS, options.checks), strict) };
+      return { type: TEXT, ...healthReport(await asked.checks(), strict) };
     }
     default:
       return path satisfies never;

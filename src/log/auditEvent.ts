@@ -9,6 +9,8 @@ export type AuditEvent = {
   /** As it was asked for; at most the first ids. Empty: the whole queue. */
   filter: {
     ids?: readonly string[];
+    /** How many ids there were, where not all are told. */
+    messages?: number;
     domain?: string;
     sender?: string;
     state?: string;

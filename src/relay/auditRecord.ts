@@ -3,7 +3,7 @@ import type { AuditRecord } from "../admin/api.ts";
 import type { AuditEvent } from "../log/auditEvent.ts";
 import type { QueueFilter } from "../spool/queueAdmin.ts";
 
-/** Ids that stand in the log; how many there were is in the counts. */
+/** Ids that stand in the log; where there were more, it says how many. */
 const MAX_LOGGED_IDS = 20;
 
 /** What the log says of an action on the queue. */
@@ -23,6 +23,7 @@ function loggedFilter({ ids, acceptedBefore, ...rest }: QueueFilter): AuditEvent
   return {
     ...rest,
     ...(ids === undefined ? {} : { ids: ids.slice(0, MAX_LOGGED_IDS) }),
+    ...(ids === undefined || ids.length <= MAX_LOGGED_IDS ? {} : { messages: ids.length }),
     ...(acceptedBefore === undefined ? {} : { acceptedBefore: new Date(acceptedBefore).toISOString() }),
   };
 }

@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import { aggregated, queuedMessages, type WorkerMetrics } from "../metrics/aggregate.ts";
 import type { Relay } from "../relay.ts";
 import { discardEmptyQueue } from "../spool/emptySpool.ts";
+import { networkOf } from "../submission/authenticationThrottle.ts";
 import { leftOverShards, ownShards, type Shard } from "../workers/shards.ts";
 import { endText, type Role, Supervisor, type SupervisorEvent } from "../workers/supervisor.ts";
 import { openSupervisedOperator } from "./supervisedOperator.ts";
@@ -66,6 +67,7 @@ export async function superviseWorkers(options: SupervisionOptions): Promise<Rel
     api: operator.api,
     metrics: () => metricsOf(supervisor),
     checks,
+    placeOf: networkOf,
   });
   try {
     await supervisor.start();

@@ -40,7 +40,7 @@ function serve(directory: string, address: string, next: string, workers: number
   const file = join(directory, "relay.yaml");
   const listen = `${address}:2525`;
   const token = join(directory, "token");
-  writeFileSync(token, "the-first-token-of-this-test");
+  writeFileSync(token, "the-first-token-of-this-test", { mode: 0o600 });
   const configuration = {
     hostname: "relay.example",
     workers,

@@ -135,8 +135,8 @@ describe("Prometheus and two relays in trouble", () => {
     await mkdir(place("busy-spool"));
     const { leaf, chainPem } = issue(lab.pki, "relay.lab", {});
     await writeFile(place("certificate.pem"), chainPem);
-    await writeFile(place("key.pem"), leaf.keyPem);
-    await writeFile(place("token"), TOKEN);
+    await writeFile(place("key.pem"), leaf.keyPem, { mode: 0o600 });
+    await writeFile(place("token"), TOKEN, { mode: 0o600 });
     writeUsers(place("users"), [await makeUser("shop", "password")]);
     const settings = {
       ...common("busy", lab.validatingRecursor),
@@ -321,7 +321,7 @@ describe("Prometheus and two relays in trouble", () => {
     await writeFile(place("token"), "short");
     await submit("busy", ["u@shop.mismatch.lab"], { user: "shop", pass: "password" });
     for (const file of ["users", "token"]) await untilFiring(`FileUnreadable busy ${file}`);
-    await writeFile(place("token"), TOKEN);
+    await writeFile(place("token"), TOKEN, { mode: 0o600 });
     await until((names) => !names.includes("FileUnreadable busy token") && names.includes("FileUnreadable busy users"));
     for (const key of ["submission.usersFile", "admin.tokenFile", "submission.tls.certificateFile"])
       assert.ok(

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Access } from "../../../src/admin/access.ts";
-import { AdminToken } from "../../../src/admin/adminToken.ts";
+import { AdminToken, readToken } from "../../../src/admin/adminToken.ts";
 import { Api, type AuditRecord } from "../../../src/admin/api.ts";
 import { type ControlSocket, openControlSocket } from "../../../src/admin/controlSocket.ts";
 import { DeliveryRing } from "../../../src/admin/deliveryRing.ts";
@@ -259,6 +259,12 @@ test("actions: only POST, only JSON, only what is meant", async () => {
   ] as const) {
     assert.equal((await act(body, WITH_TOKEN)).body.error, error, JSON.stringify(body));
   }
+  // Of no Date: the audit log could not say it, and what it cannot say is not done.
+  for (const acceptedBefore of [9_000_000_000_000_000, -9_000_000_000_000_000, 8_640_000_000_000_001, 1.5]) {
+    const before = audits.length;
+    const never = await act({ action: "hold", filter: { acceptedBefore } }, WITH_TOKEN);
+    assert.deepEqual([never.status, never.body.error, audits.length - before], [400, "bad-request", 0]);
+  }
   const large = await ask(path, { method: "POST", headers: { ...WITH_TOKEN, ...JSON_TYPE }, body: "x".repeat(1_100_000) });
   assert.deepEqual([large.status, large.headers.connection], [413, "close"]);
   assert.equal((await store.counts()).incoming, 3);
@@ -411,7 +417,7 @@ test("wrong tokens are slowed down by address, told of, and forgotten after a ri
 
 test("the token's file is read again", () => {
   const file = join(directory, "token");
-  writeFileSync(file, `${TOKEN}\n`);
+  writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
   let now = 0;
   const changes: string[] = [];
   const watched = new AdminToken({ file, monotonic: () => now, onChange: ({ kind }) => changes.push(kind) }, TOKEN);
@@ -424,5 +430,30 @@ test("the token's file is read again", () => {
   writeFileSync(file, WRONG);
   now += 10_000;
   assert.ok(watched.matches(WRONG) && !watched.matches(TOKEN));
-  assert.deepEqual(changes, ["unusable", "renewed"]);
+  // One that others may read is not taken over, and what was read last stays.
+  writeFileSync(file, TOKEN);
+  chmodSync(file, 0o644);
+  now += 10_000;
+  assert.ok(watched.matches(WRONG) && !watched.matches(TOKEN));
+  assert.deepEqual(changes, ["unusable", "renewed", "unusable"]);
 });
+
+for (const [mode, usable] of [
+  [0o600, "yes"],
+  [0o400, "yes"],
+  [0o640, "yes"],
+  [0o440, "yes"],
+  [0o644, "no"],
+  [0o604, "no"],
+  [0o660, "no"],
+  [0o602, "no"],
+] as const) {
+  test(`a token's file of mode ${mode.toString(8)}: ${usable === "yes" ? "taken" : "refused"}`, () => {
+    const file = join(directory, `token-${mode}`);
+    writeFileSync(file, TOKEN);
+    chmodSync(file, mode);
+    const reading = readToken(file);
+    assert.equal(reading.kind, usable === "yes" ? "token" : "unusable");
+    if (reading.kind === "unusable") assert.match(reading.reason, new RegExp(`mode 0${mode.toString(8)}: .*chmod 0640`));
+  });
+}

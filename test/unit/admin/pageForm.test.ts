@@ -43,6 +43,12 @@ const REQUESTS: readonly [form: string, expected: object | RegExp][] = [
     "action=retry&scope=filter&sender=%3C%3E&olderThanSeconds=60",
     { action: "retry", filter: { sender: "", acceptedBefore: NOW - 60_000 }, confirmed: "no", back: "/" },
   ],
+  [
+    "action=hold&scope=filter&ids=A1,B2&domain=a.example",
+    { action: "hold", filter: { ids: ["A1", "B2"], domain: "a.example" }, confirmed: "no", back: "/" },
+  ],
+  ["action=hold&scope=filter&ids=..%2F", /queue ids/],
+  ["action=hold&scope=filter&acceptedBefore=8640000000000001", /milliseconds since the epoch/],
   ["action=retry", /no message was chosen/],
   ["action=retry&scope=filter", /the filter is empty/],
   ["action=retry&scope=filter&domain=", /the filter is empty/],
@@ -65,6 +71,7 @@ for (const form of [
   "scope=filter&sender=%3C%3E&olderThanSeconds=60",
   "scope=filter&domain=.example.org&state=held&reason=a%26b",
   "id=A1&id=B2",
+  "scope=filter&ids=A1,B2&domain=a.example&acceptedBefore=8640000000000000",
 ]) {
   test(`what is asked back is what was asked for: ${form}`, () => {
     const asked = actionRequest(new URLSearchParams(`action=delete&${form}`), NOW);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Check, checksWithin, healthReport } from "../../../src/admin/health.ts";
@@ -133,13 +133,47 @@ function bounded(bounds: { requestMilliseconds?: number; silenceMilliseconds?: n
   return createAdmin({ listen: { address: ADDRESS, port: 0 }, metrics: metricsNow, checks: () => checks(), ...bounds });
 }
 
+/** A client that begins a request and says no more. */
+function silent({ listening }: Admin, localAddress: string): Socket {
+  const socket = connect({ port: listening.port, host: ADDRESS, localAddress }, () =>
+    socket.write("GET /livez HTTP/1.1\r\nhost: x\r\na: "),
+  );
+  return socket.on("error", () => undefined).resume();
+}
+
+test("one client takes its share of the connections, and gets it back; others are answered meanwhile", async () => {
+  const other = await bounded({ requestMilliseconds: 60_000 });
+  const greedy = Array.from({ length: 100 }, () => silent(other, "127.18.1.9"));
+  const closed = new Set<Socket>();
+  for (const socket of greedy) socket.once("close", () => closed.add(socket));
+  const deadline = performance.now() + 30_000;
+  while (closed.size < 60) {
+    assert.ok(performance.now() < deadline, `${closed.size} of 100 were closed`);
+    await delay(20);
+  }
+  assert.equal((await fetch(`http://${ADDRESS}:${other.listening.port}/livez`)).status, 200);
+  assert.equal(closed.size, 60);
+  for (const socket of greedy) socket.destroy();
+  // What was closed is free again, as soon as the server has heard of it.
+  const again = async (): Promise<string> => {
+    const socket = connect({ port: other.listening.port, host: ADDRESS, localAddress: "127.18.1.9" });
+    socket.on("error", () => undefined).setEncoding("latin1");
+    socket.write("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let received = "";
+    socket.on("data", (text: string) => {
+      received += text;
+    });
+    await new Promise((resolve) => socket.once("close", resolve));
+    return received;
+  };
+  while (!(await again()).startsWith("HTTP/1.1 200 ")) assert.ok(performance.now() < deadline, "the share never came back");
+  await other.close();
+});
+
 test("clients that never end their requests take nobody's place for longer than a request may take", async () => {
   const other = await bounded({ requestMilliseconds: 1000 });
-  const sockets = Array.from({ length: 100 }, () => {
-    const socket = connect(other.listening.port, ADDRESS, () => socket.write("GET /livez HTTP/1.1\r\nhost: x\r\na: "));
-    socket.on("error", () => undefined).resume();
-    return socket;
-  });
+  // Of several clients: one has its share only.
+  const sockets = Array.from({ length: 100 }, (_, n) => silent(other, `127.18.1.${10 + (n % 4)}`));
   // Node's own interval would be 30 s.
   await Promise.all(sockets.map((socket) => once(socket, "close", { signal: AbortSignal.timeout(25_000) })));
   const response = await fetch(`http://${ADDRESS}:${other.listening.port}/livez`);

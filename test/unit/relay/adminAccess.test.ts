@@ -22,7 +22,7 @@ test("a reload brings another token, or none; what cannot be read changes nothin
   const directory = mkdtempSync(join(tmpdir(), "dane-relay-access-"));
   try {
     const [first, second] = [join(directory, "one"), join(directory, "two")];
-    writeFileSync(first, ONE);
+    writeFileSync(first, ONE, { mode: 0o600 });
     const events: LogEvent[] = [];
     const log = {
       event: (event: LogEvent) => void events.push(event),
@@ -44,7 +44,7 @@ test("a reload brings another token, or none; what cannot be read changes nothin
     const refused = opened.reload(configWith(second));
     assert.ok(refused.kind === "refused" && refused.key === "admin.tokenFile" && refused.reason.includes(second));
     assert.equal(answerTo(ONE), "token");
-    writeFileSync(second, TWO);
+    writeFileSync(second, TWO, { mode: 0o600 });
     const read = opened.reload(configWith(second));
     assert.ok(read.kind === "read");
     // Something else of the configuration may still be refused.
@@ -68,7 +68,7 @@ test("a token file that can't be used shows in /readyz until it is mended; the t
   const directory = mkdtempSync(join(tmpdir(), "dane-relay-access-"));
   try {
     const file = join(directory, "token");
-    writeFileSync(file, ONE);
+    writeFileSync(file, ONE, { mode: 0o600 });
     const events: LogEvent[] = [];
     const log = {
       event: (event: LogEvent) => void events.push(event),
