@@ -32,6 +32,9 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "php-cli", provides: "/usr/bin/php" },
   // For smtplib, and for a DKIM verifier that is not ours.
   { name: "python3-dkim", provides: "/usr/lib/python3/dist-packages/dkim" },
+  // For a disk that fails below the spool.
+  { name: "gcc", provides: "/usr/bin/gcc" },
+  { name: "libc6-dev", provides: "/usr/include/stdio.h" },
   { name: "postfix", provides: "/usr/lib/postfix/sbin/master", service: "postfix" },
 ];
 

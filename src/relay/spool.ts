@@ -3,7 +3,7 @@ import { stateDirectoryOf } from "../config/stateDirectory.ts";
 import { openPostgresStore } from "../spool/postgresStore.ts";
 import type { AdministeredStore } from "../spool/queueAdmin.ts";
 import { openSqliteStore } from "../spool/sqliteStore.ts";
-import type { Parts } from "./parts.ts";
+import { type Parts, reportTrouble } from "./parts.ts";
 
 /** The queue as the configuration wants it, and the directory for what is no mail. Rejects with words that say what to do. */
 export function openSpool(
@@ -11,6 +11,7 @@ export function openSpool(
   points: string | undefined,
 ): Promise<AdministeredStore> {
   const { spool, postgres } = config;
+  const onTrouble = (error: Error): void => reportTrouble({ log }, "delivery", error);
   mkdirSync(stateDirectoryOf(config), { recursive: true, mode: 0o700 });
   if (spool.kind === "postgres") {
     const { passwordFile, ...limits } = postgres;
@@ -19,6 +20,7 @@ export function openSpool(
       ...limits,
       clock,
       random,
+      onTrouble,
       onNotice: (reason) => log.event({ event: "config", key: "spool", state: "notice", reason }),
     });
   }
@@ -28,6 +30,7 @@ export function openSpool(
     directory: spool.directory,
     clock,
     random,
+    onTrouble,
     maximumWaitSeconds,
     ...(points === undefined ? {} : { points }),
   });

@@ -22,6 +22,8 @@ export class BodyFiles {
   /** The directory's fsync that has not begun yet: everyone who asks before it begins shares it. */
   #nextSync: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** How often an fsync of the directory has failed. The names that it was for may never reach the disk, whatever a later one says. */
+  #failedSyncs = 0;
 
   constructor(spool: string, disk: Disk, at: AtPoint) {
     this.at = at;
@@ -32,7 +34,8 @@ export class BodyFiles {
 
   async create(name: string): Promise<Body> {
     try {
-      return new Body(this, name, this.#spool, await this.#disk.create(join(this.directory, name)));
+      const failedSyncs = this.#failedSyncs;
+      return new Body(this, { name, spool: this.#spool, file: await this.#disk.create(join(this.directory, name)), failedSyncs });
     } catch (error) {
       throw storeError(error, this.#spool);
     }
@@ -42,12 +45,22 @@ export class BodyFiles {
     return this.#disk.remove(join(this.directory, name));
   }
 
-  /** Resolves when every name that is in the directory now is durable. */
-  syncNames(): Promise<void> {
+  /** Resolves when the name of a body that was created when `failedSyncs` had failed is durable. */
+  async syncNames(failedSyncs: number): Promise<void> {
+    await this.#syncDirectory();
+    if (failedSyncs !== this.#failedSyncs) throw new Error(`an fsync of ${this.directory} failed`);
+  }
+
+  #syncDirectory(): Promise<void> {
     if (this.#nextSync === undefined) {
-      const begin = (): Promise<void> => {
+      const begin = async (): Promise<void> => {
         this.#nextSync = undefined;
-        return this.#disk.syncDirectory(this.directory);
+        try {
+          await this.#disk.syncDirectory(this.directory);
+        } catch (error) {
+          this.#failedSyncs += 1;
+          throw error;
+        }
       };
       this.#nextSync = this.#running.then(begin, begin);
       this.#running = this.#nextSync;
@@ -99,40 +112,40 @@ async function* chunksOf(handle: FileHandle, size: number): AsyncGenerator<Buffe
   }
 }
 
+type BodyParts = { name: string; spool: string; file: BodyFile; failedSyncs: number };
+
 /** One body being written. Writes are one behind the other; the first failure is kept and given to everyone who asks later. */
 export class Body {
   readonly name: string;
   readonly #files: BodyFiles;
-  readonly #spool: string;
-  readonly #file: BodyFile;
+  readonly #parts: BodyParts;
   #state: "open" | "closed" = "open";
 
-  constructor(files: BodyFiles, name: string, spool: string, file: BodyFile) {
+  constructor(files: BodyFiles, parts: BodyParts) {
     this.#files = files;
-    this.name = name;
-    this.#spool = spool;
-    this.#file = file;
+    this.name = parts.name;
+    this.#parts = parts;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     try {
-      await this.#file.write(bytes);
+      await this.#parts.file.write(bytes);
       this.#files.at("body-written");
     } catch (error) {
-      throw storeError(error, this.#spool);
+      throw storeError(error, this.#parts.spool);
     }
   }
 
   /** Resolves when content and name are on disk. */
   async finish(): Promise<void> {
     try {
-      await this.#file.sync();
+      await this.#parts.file.sync();
       this.#files.at("body-synced");
       await this.#close();
-      await this.#files.syncNames();
+      await this.#files.syncNames(this.#parts.failedSyncs);
       this.#files.at("body-named");
     } catch (error) {
-      throw storeError(error, this.#spool);
+      throw storeError(error, this.#parts.spool);
     }
   }
 
@@ -149,6 +162,6 @@ export class Body {
   async #close(): Promise<void> {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    await this.#file.close();
+    await this.#parts.file.close();
   }
 }

@@ -1,6 +1,5 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import type { Clock, Random } from "../clock.ts";
 import type { AdminAnswer } from "./adminOperation.ts";
@@ -13,11 +12,12 @@ import type { MessageId, NewMessage, Settled, Work } from "./message.ts";
 import { messageIds } from "./messageId.ts";
 import { SpoolWriter, writeWhole } from "./messageWriter.ts";
 import type { OperationQueue } from "./operationQueue.ts";
+import { Persistence } from "./persistence.ts";
 import type { AdministeredStore } from "./queueAdmin.ts";
 import { messageRow, settlement, workOf } from "./queueRows.ts";
 import { SenderTurns } from "./senderTurns.ts";
 import { type ClaimRequest, type MessageWriter, type QueueCounts, StoreError } from "./store.ts";
-import { repairAdvice, storeError } from "./storeFailure.ts";
+import { repairAdvice, requireError, requireStoreError, storeError } from "./storeFailure.ts";
 import type { Answer, ClaimedWork, MessageRow } from "./storeOperation.ts";
 
 /** How long a measured amount of free space is believed. */
@@ -35,6 +35,8 @@ export type EmbeddedStoreSettings = {
   random: Random;
   disk: Disk;
   at: AtPoint;
+  /** Of what is tried again by itself. */
+  onTrouble: (error: StoreError) => void;
 };
 
 /** The store on this side of the worker thread: what is due when, who has claimed what, and the bodies in files. */
@@ -49,6 +51,7 @@ export class EmbeddedStore implements AdministeredStore {
   readonly #claims = new WeakMap<Work, ClaimedWork>();
   readonly #listeners: ((destinations?: readonly string[]) => void)[] = [];
   readonly #closing = new AbortController();
+  readonly #persistence: Persistence;
   #clock: { now: number; monotonic: number };
   #space = { at: Number.NEGATIVE_INFINITY, free: 0 };
 
@@ -63,6 +66,12 @@ export class EmbeddedStore implements AdministeredStore {
     this.#bodies = bodies;
     this.#clock = { now: settings.clock.now(), monotonic: settings.clock.monotonic() };
     this.#newName = messageIds(settings.clock, settings.random);
+    this.#persistence = new Persistence({
+      failureOf: requireStoreError,
+      isOver: () => this.#closing.signal.aborted || queue.ended !== undefined,
+      pauseMilliseconds: SETTLE_RETRY_MILLISECONDS,
+      onTrouble: settings.onTrouble,
+    });
     for (const entry of due) this.#due.set(entry.destination, entry.due);
     this.queueAdmin = new EmbeddedQueueAdmin({
       ask: async (question) => {
@@ -171,12 +180,14 @@ export class EmbeddedStore implements AdministeredStore {
     if (claimed === undefined) throw new Error(`message ${work.envelope.id} at ${work.destination} is not claimed`);
     this.#settings.at("replied-before-record");
     const { waiting, attempts } = settlement(claimed, settled, this.#settings.clock.now());
-    const { key } = claimed;
-    await this.#persistently(async () => {
+    await this.#persistence.record(async () => {
       const messages: MessageRow[] = [];
       try {
         for (const { message, content } of generated) messages.push(await this.#rowOf(message, content));
-        this.#require(await this.#queue.submit({ kind: "settle", key, waiting, attempts, generated: messages }), "done");
+        this.#require(
+          await this.#queue.submit({ kind: "settle", key: claimed.key, waiting, attempts, generated: messages }),
+          "done",
+        );
       } catch (error) {
         for (const message of messages) await this.#discard(message);
         throw error;
@@ -197,11 +208,10 @@ export class EmbeddedStore implements AdministeredStore {
     this.#due.offer(work.destination, claimed.due);
     this.#due.unpark(work.destination);
     // Once more when the worker has heard of it: the answer to an earlier claim, on its way now, does not know it as due.
-    const released = (): void => {
+    void this.#queue.submit({ kind: "release", key: claimed.key }).then(() => {
       this.#due.offer(work.destination, claimed.due);
       this.#announce();
-    };
-    void this.#queue.submit({ kind: "release", key: claimed.key }).then(released);
+    });
   }
 
   nextDueAt(exclude?: Pick<ReadonlySet<string>, "has">): Promise<number | undefined> {
@@ -263,19 +273,6 @@ export class EmbeddedStore implements AdministeredStore {
     throw new StoreError("full", text);
   }
 
-  /** A delivery must be recorded, or it would be repeated: while the disk has no room or fails, this waits for it. */
-  async #persistently(step: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        return await step();
-      } catch (error) {
-        if (!(error instanceof StoreError) || error.kind === "corrupt" || error.kind === "closed") throw error;
-        if (this.#closing.signal.aborted || this.#queue.ended !== undefined) throw error;
-      }
-      await delay(SETTLE_RETRY_MILLISECONDS, undefined, { ref: false });
-    }
-  }
-
   async #rowOf({ envelope, recipients }: NewMessage, content: Buffer): Promise<MessageRow> {
     const stored = await writeWhole(this.#bodies, this.#newName(), content, this.#settings.inlineBytes);
     return messageRow({ ...envelope, size: stored.size }, recipients, stored, this.#turns);
@@ -283,10 +280,7 @@ export class EmbeddedStore implements AdministeredStore {
 
   /** Best effort: a file without a row is swept at the next start. */
   async #discard({ file }: MessageRow): Promise<void> {
-    if (file === undefined) return;
-    await this.#bodies.remove(file).catch((error: unknown) => {
-      if (!(error instanceof Error)) throw error;
-    });
+    if (file !== undefined) await this.#bodies.remove(file).catch(requireError);
   }
 
   #offer(message: MessageRow): void {

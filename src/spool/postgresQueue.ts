@@ -41,6 +41,7 @@ export type PostgresQueueParts = {
   inlineBytes: number;
   clock: Clock;
   random: Random;
+  onTrouble: (error: StoreError) => void;
 };
 
 type LeaseRequest = {
@@ -65,11 +66,17 @@ export class PostgresQueue implements Store {
   readonly #closing = new AbortController();
 
   constructor(parts: PostgresQueueParts) {
-    const { connection, bodies, inlineBytes, clock, random } = parts;
+    const { connection, bodies, inlineBytes, clock, random, onTrouble } = parts;
     this.#parts = parts;
     this.#newName = messageIds(clock, random);
     this.#intake = new PostgresIntake({ connection, bodies, inlineBytes, turns: this.#turns, newName: this.#newName, clock });
-    this.#settlement = new PostgresSettlement({ connection, intake: this.#intake, clock, closing: this.#closing.signal });
+    this.#settlement = new PostgresSettlement({
+      connection,
+      intake: this.#intake,
+      clock,
+      closing: this.#closing.signal,
+      onTrouble,
+    });
     this.#due = new PostgresDue(connection, () => this.#announce());
     this.queueAdmin = new PostgresQueueAdmin({
       connection: parts.forOperator,

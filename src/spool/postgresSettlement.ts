@@ -1,26 +1,42 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import type { NewMessage, Settled } from "./message.ts";
+import { Persistence } from "./persistence.ts";
 import type { PostgresConnection } from "./postgresConnection.ts";
 import type { PostgresIntake } from "./postgresIntake.ts";
 import type { OwnedKey } from "./postgresLease.ts";
 import { attemptsJson, json, STORE, storeValues } from "./postgresRows.ts";
 import { settlement } from "./queueRows.ts";
+import type { StoreError } from "./store.ts";
 import type { ClaimedWork, MessageRow, WaitingRecipient } from "./storeOperation.ts";
 
 /** The record of what became of claimed works, which outlives connections, failovers and lost leases. */
 export type Claimed = ClaimedWork & { key: OwnedKey };
 type Generated = readonly { message: NewMessage; content: Buffer }[];
 
-export type SettlementParts = { connection: PostgresConnection; intake: PostgresIntake; clock: Clock; closing: AbortSignal };
+export type SettlementParts = {
+  connection: PostgresConnection;
+  intake: PostgresIntake;
+  clock: Clock;
+  closing: AbortSignal;
+  onTrouble: (error: StoreError) => void;
+};
 
 const RETRY_MILLISECONDS = 500;
 
 export class PostgresSettlement {
   readonly #parts: SettlementParts;
 
+  readonly #persistence: Persistence;
+
   constructor(parts: SettlementParts) {
     this.#parts = parts;
+    const { connection, closing, onTrouble } = parts;
+    this.#persistence = new Persistence({
+      failureOf: (error) => connection.failure(error),
+      isOver: () => closing.aborted,
+      pauseMilliseconds: RETRY_MILLISECONDS,
+      onTrouble,
+    });
   }
 
   /**
@@ -39,7 +55,7 @@ export class PostgresSettlement {
     const history = attemptsJson(attempts, claimed.recipients);
     const values = [owner, message, destination, due, due === null ? null : json(waiting), history];
     const delivered = settled.filter(({ outcome }) => outcome.kind === "delivered").map(({ index }) => index);
-    return this.#persistently(async () => {
+    return this.#persistence.record(async () => {
       const messages: MessageRow[] = [];
       let outcome: "recorded" | "lost" | "failed" = "failed";
       try {
@@ -70,18 +86,5 @@ export class PostgresSettlement {
       if ((await ask(statement, values))[0]?.settle !== true) throw new Error("a lease ended while it was locked");
       return "recorded";
     });
-  }
-
-  /** What the peer took must be recorded, or it would be sent again: while the database is away, this waits for it. */
-  async #persistently<T>(step: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await step();
-      } catch (error) {
-        const failure = this.#parts.connection.failure(error);
-        if (failure.kind === "corrupt" || failure.kind === "closed" || this.#parts.closing.aborted) throw failure;
-      }
-      await delay(RETRY_MILLISECONDS, undefined, { ref: false });
-    }
   }
 }

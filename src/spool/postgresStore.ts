@@ -19,6 +19,8 @@ export type PostgresStoreOptions = {
   random: Random;
   /** What the operator should know of the server, although mail can be kept. */
   onNotice: (text: string) => void;
+  /** Of what is tried again by itself: deliveries that cannot be recorded now. */
+  onTrouble?: (error: StoreError) => void;
 };
 
 const DEFAULT_INLINE_BYTES = 64 * 1024;
@@ -41,10 +43,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     maxConnections: OPERATOR_CONNECTIONS,
     statementSeconds: OPERATOR_STATEMENT_SECONDS,
   });
+  const { onTrouble = () => undefined } = options;
   const inlineBytes = options.inlineBytes ?? DEFAULT_INLINE_BYTES;
   const bodies = new PostgresBodies(connection);
   const lease = new PostgresLease(forLeases, leaseSeconds);
-  const queue = new PostgresQueue({ connection, forOperator, lease, bodies, inlineBytes, clock, random });
+  const queue = new PostgresQueue({ connection, forOperator, lease, bodies, inlineBytes, clock, random, onTrouble });
   try {
     for (const notice of noticesOf(await checkDurability(connection.ask), server)) options.onNotice(notice);
     noticesOf(await forOperator.transaction(prepareSchema), server);

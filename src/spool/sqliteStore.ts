@@ -25,6 +25,8 @@ export type SqliteStoreOptions = {
   disk?: Disk;
   /** URL of a module that is told of commit points (commitPoint.ts): for the fault campaign, no setting leads here. */
   points?: string;
+  /** Of what is tried again by itself: deliveries that cannot be recorded now. */
+  onTrouble?: (error: StoreError) => void;
 };
 
 const DEFAULT_INLINE_BYTES = 128 * 1024;
@@ -39,6 +41,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Admi
     clock: systemClock,
     random: systemRandom,
     disk: realDisk,
+    onTrouble: () => undefined,
     at: await loadPoints(options.points),
     ...options,
     directory: resolve(options.directory),

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { type AdminQuestion, isAdminQuestion } from "./adminOperation.ts";
+import { Checkpoint } from "./checkpoint.ts";
 import { Claims } from "./claims.ts";
 import { type AtPoint, loadPoints } from "./commitPoint.ts";
 import { FreshMessages } from "./freshMessages.ts";
@@ -32,6 +33,7 @@ class Queue {
   readonly #tally = new QueueTally();
   readonly #settings: WorkerSettings;
   readonly #at: AtPoint;
+  readonly #checkpoint: Checkpoint;
   /** Body files whose message has left. */
   readonly #unneeded = new Set<string>();
 
@@ -39,6 +41,7 @@ class Queue {
     this.#at = at;
     this.#database = database;
     this.#settings = settings;
+    this.#checkpoint = new Checkpoint(database, settings.database);
     this.#tables = new QueueTables(database);
     this.#claims = new Claims(this.#tables, this.#fresh);
     this.#actions = new QueueActions(database, this.#tables, this.#claims, this.#tally);
@@ -62,14 +65,25 @@ class Queue {
   }
 
   run(batch: readonly Operation[]): readonly Answer[] {
-    const changes = batch.filter(isChange);
     const outcomes = new Map<Operation, Answer>();
+    const changes = this.#admitted(batch.filter(isChange), outcomes);
     if (changes.length > 0) this.#commitTogether(changes, outcomes);
     for (const operation of batch) {
       if (operation.kind === "release") this.#claims.end(operation.key);
       if (operation.kind === "settle" && outcomes.get(operation)?.kind === "done") this.#claims.end(operation.key);
     }
     return batch.map((operation) => outcomes.get(operation) ?? this.#answer(operation));
+  }
+
+  /** While the log does not move into the database, what became of queued mail is recorded, and nothing new is taken. */
+  #admitted(changes: readonly Change[], outcomes: Map<Operation, Answer>): readonly Change[] {
+    const intake = changes.filter(({ kind }) => kind === "store" || kind === "probe");
+    const trouble = intake.length === 0 ? undefined : this.#checkpoint.trouble();
+    if (trouble === undefined) return changes;
+    const { error, text } = this.#failure(trouble);
+    const refusal = { kind: "failed", error, text: `the log cannot be moved into the database: ${text}` } as const;
+    for (const change of intake) outcomes.set(change, refusal);
+    return changes.filter((change) => !outcomes.has(change));
   }
 
   /** One transaction for all; when it fails, one for each, so that a change that cannot be stored does not take others with it. */
@@ -92,6 +106,7 @@ class Queue {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       return this.#failure(error);
     }
+    this.#checkpoint.committed();
     for (const change of changes) this.#count(change);
     for (const { sequence, message } of applied.stored) this.#fresh.keep(sequence, message);
     this.#removeBodies(applied.files);

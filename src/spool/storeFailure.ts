@@ -64,3 +64,14 @@ export function storeError(error: unknown, directory: string): StoreError {
   const failure = failureOf(error, directory);
   return new StoreError(failure.error, failure.text, { cause: error });
 }
+
+/** The error, if it is the store's own; anything else is a bug, and passes as it is. */
+export function requireStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  throw error;
+}
+
+/** For what may fail in a way that the system tells of. */
+export function requireError(error: unknown): void {
+  if (!(error instanceof Error)) throw error;
+}

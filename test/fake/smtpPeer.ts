@@ -14,7 +14,8 @@ import { PeerReader } from "./smtpPeerReader.ts";
 /** What the peer does at one point of the dialogue. Text is a whole reply without its last CRLF; inner lines are separated by "\n". */
 export type PeerAction =
   | string
-  | { reply?: string; delayMs?: number; afterwards?: "close" | "reset" | "hang" }
+  /** `until`: what the reply waits for. */
+  | { reply?: string; delayMs?: number; until?: Promise<unknown>; afterwards?: "close" | "reset" | "hang" }
   | ((line: string, session: PeerSession) => Exclude<PeerAction, (...args: never[]) => unknown>);
 
 export type PeerTls = Pick<tls.SecureContextOptions, "key" | "cert" | "minVersion" | "maxVersion" | "ciphers" | "ecdhCurve">;
@@ -142,7 +143,8 @@ class PeerDialogue {
   /** Says what the script says; returns the code that was sent, and how the script goes on. */
   async #say(action: PeerAction, line: string): Promise<{ code: number; afterwards?: "close" | "reset" | "hang" }> {
     const chosen = typeof action === "function" ? action(line, this.session) : action;
-    const { reply, delayMs, afterwards } = typeof chosen === "string" ? { reply: chosen } : chosen;
+    const { reply, delayMs, until, afterwards } = typeof chosen === "string" ? { reply: chosen } : chosen;
+    await until;
     if (delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, delayMs));
     if (reply !== undefined) this.#send(reply);
     return { code: Number(reply?.slice(0, 3) ?? 0), ...(afterwards === undefined ? {} : { afterwards }) };

@@ -21,6 +21,7 @@ export type RelayPlan = {
   settings?: object;
   /** Arguments for node. */
   nodeOptions?: readonly string[];
+  environment?: NodeJS.ProcessEnv;
 };
 
 const PROGRAM = join(import.meta.dirname, "relayProcess.ts");
@@ -64,7 +65,7 @@ export class MortalRelay {
       stdio: ["ignore", log, log, "ipc"],
       execArgv: [...(plan.nodeOptions ?? [])],
       // Only a clean end writes what was compiled; kill -9 leaves it as it was.
-      env: { ...process.env, NODE_COMPILE_CACHE: join(directory, "compiled") },
+      env: { ...process.env, NODE_COMPILE_CACHE: join(directory, "compiled"), ...plan.environment },
     });
     closeSync(log);
     this.ended = once(this.#process, "exit").then(([code, signal]) => String(signal ?? code));

@@ -110,6 +110,25 @@ inDirectory("many bodies share the fsync of their directory", async (directory) 
   await store.close();
 });
 
+inDirectory(
+  "a body that was there when an fsync of the directory failed is not acknowledged by a later one",
+  async (directory) => {
+    const disk = new FaultyDisk();
+    const store = await open(directory, { disk });
+    const early = store.begin();
+    await early.write(LARGE);
+    disk.fail("syncDirectory", "EIO");
+    await assert.rejects(put(store, "M1", LARGE), StoreError);
+    disk.heal();
+    const { size: _, ...rest } = envelope("M2");
+    const recipients = [{ address: "u@dest.example", destination: "dest.example" }] as const;
+    await assert.rejects(early.commit(rest, recipients), /an fsync of .* failed/);
+    await put(store, "M3", LARGE);
+    assert.equal(readdirSync(join(directory, "bodies")).length, 1);
+    await store.close();
+  },
+);
+
 inDirectory("two processes on one spool: the second is told who has it", async (directory) => {
   const child = await SubmissionChild.start(directory, HOST);
   try {
