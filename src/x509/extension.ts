@@ -3,6 +3,7 @@ import {
   BOOLEAN,
   booleanValue,
   context,
+  type DerElement,
   DerError,
   DerSequence,
   derElement,
@@ -29,7 +30,7 @@ export type Extensions = {
 
 export type BasicConstraints = { ca: boolean; pathLength: number | undefined };
 
-/** RFC 5280 §4.2.1.10; `minimum` and `maximum` say whether the fields that must not be used are there. */
+/** RFC 5280 §4.2.1.10; `distances`: whether `minimum` is something else than 0, or there is a `maximum`: neither may be. */
 export type GeneralSubtree = { base: GeneralName; distances: "default" | "given" };
 export type NameConstraints = { permitted: readonly GeneralSubtree[]; excluded: readonly GeneralSubtree[] };
 
@@ -79,9 +80,9 @@ function readBasicConstraints(value: Buffer): BasicConstraints {
   const pathLength = fields.optional(INTEGER);
   fields.end();
   const isAuthority = ca !== undefined && booleanValue(ca.value);
-  // RFC 5280 §4.2.1.9: CAs MUST NOT include pathLenConstraint unless cA is asserted.
-  if (pathLength !== undefined && !isAuthority) throw new DerError("path length without CA:TRUE");
-  return { ca: isAuthority, pathLength: pathLength === undefined ? undefined : smallInteger(pathLength.value) };
+  const limit = pathLength === undefined ? undefined : smallInteger(pathLength.value);
+  // RFC 5280 §4.2.1.9: meaningful only if cA is asserted. Recipes for home-made servers have it beside CA:FALSE all the same.
+  return { ca: isAuthority, pathLength: isAuthority ? limit : undefined };
 }
 
 function readKeyUsage(value: Buffer): readonly KeyUsage[] {
@@ -103,8 +104,13 @@ function readSubtrees(content: Buffer | undefined): readonly GeneralSubtree[] {
     if (subtree.tag !== SEQUENCE) throw new DerError("a name constraint is not a SEQUENCE");
     const [base, ...distances] = derElements(subtree.value);
     if (base === undefined) throw new DerError("a name constraint without a name");
-    return { base: readGeneralName(base), distances: distances.length === 0 ? "default" : "given" };
+    return { base: readGeneralName(base), distances: distances.every(isMinimumZero) ? "default" : "given" };
   });
+}
+
+/** DER leaves a default out; some CAs write it all the same. */
+function isMinimumZero({ tag, value }: DerElement): boolean {
+  return tag === context(0, "primitive") && value.length === 1 && value[0] === 0;
 }
 
 function readNameConstraints(value: Buffer): NameConstraints {

@@ -52,6 +52,7 @@ export type NameAttribute = { type: string; text: string };
 const UTF8_STRING = 0x0c;
 const BMP_STRING = 0x1e;
 const UNIVERSAL_STRING = 0x1c;
+const MAX_CHARACTER = 0x10ffff;
 
 function stringText(element: DerElement): string {
   switch (element.tag) {
@@ -61,10 +62,18 @@ function stringText(element: DerElement): string {
       if (element.value.length % 2 !== 0) throw new DerError("BMPString of odd length");
       return Buffer.from(element.value).swap16().toString("utf16le");
     case UNIVERSAL_STRING:
-      throw new DerError("UniversalString in a name");
+      return universalText(element.value);
     default:
       return element.value.toString("latin1");
   }
+}
+
+/** UCS-4 (X.690 §8.23.8). */
+function universalText(octets: Buffer): string {
+  if (octets.length % 4 !== 0) throw new DerError("UniversalString that is not of whole characters");
+  const characters = Array.from({ length: octets.length / 4 }, (_, i) => octets.readUInt32BE(4 * i));
+  if (characters.some((character) => character > MAX_CHARACTER)) throw new DerError("UniversalString beyond Unicode");
+  return characters.map((character) => String.fromCodePoint(character)).join("");
 }
 
 /** The relative distinguished names of a Name (RFC 5280 §4.1.2.4), most significant first; throws `DerError`. */

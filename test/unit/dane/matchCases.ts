@@ -232,6 +232,7 @@ export const pathCases: readonly MatchCase[] = [
   anchored("path length 0, nothing between", under({ basicConstraints: { ca: true, pathLength: 0 } }), 1),
   anchored("path length 0, one CA between", three({ basicConstraints: { ca: true, pathLength: 0 } }), "path-length"),
   anchored("path length 1, one CA between", three({ basicConstraints: { ca: true, pathLength: 1 } }), 2),
+  anchored("leaf with a path length beside CA:FALSE", under({}, { basicConstraints: { ca: false, pathLength: 0 } }), 1),
   anchored("leaf without key usage", under({}, { keyUsage: "absent" }), 1),
   anchored("leaf for key encipherment", under({}, { keyUsage: ["keyEncipherment"] }), 1),
   anchored("leaf for signing lists only", under({}, { keyUsage: ["cRLSign"] }), "key-usage"),
@@ -265,6 +266,16 @@ export const selfIssuedCases: readonly MatchCase[] = [
   anchored("path length 0 and a key rollover certificate between", [belowSelfIssued, selfIssued, selfIssuedTop], 2),
 ];
 
+/** A subject whose common name is this string. */
+const commonNameIs = (string: Buffer): Parameters<typeof makeLeaf>[0] => ({
+  names: [],
+  subject: sequence(set(sequence(objectIdentifier("2.5.4.3"), string))),
+});
+const ucs2 = (text: string): Buffer => Buffer.from(text, "utf16le").swap16();
+const ucs4 = (...characters: readonly number[]): Buffer =>
+  Buffer.concat(characters.map((one) => Buffer.of(0, one >> 16, one >> 8, one)));
+const HOST_CHARACTERS = [...Buffer.from(HOST)];
+
 /** RFC 7672 §3.2.2, §3.2.3. */
 export const nameCases: readonly MatchCase[] = [
   anchored("another name", under({}, { names: ["mx.example.net"] }), "name-mismatch"),
@@ -285,6 +296,16 @@ export const nameCases: readonly MatchCase[] = [
   anchored("NUL inside", under({}, { names: ["mx.example.org\0.evil.example"] }), "name-mismatch"),
   anchored("no name at all", under({}, { names: [] }), "name-mismatch"),
   anchored("common name without alternative names", under({}, { names: [], commonName: HOST }), 1),
+  ...[0x13, 0x14, 0x16].map((tag) =>
+    anchored(`common name, string type ${tag}`, under({}, commonNameIs(der(tag, Buffer.from(HOST)))), 1),
+  ),
+  anchored("common name as BMPString", under({}, commonNameIs(der(0x1e, ucs2(HOST)))), 1),
+  anchored("common name as UniversalString", under({}, commonNameIs(der(0x1c, ucs4(...HOST_CHARACTERS)))), 1),
+  anchored(
+    "UniversalString whose low octets are the name",
+    under({}, commonNameIs(der(0x1c, ucs4(...HOST_CHARACTERS.map((octet) => 0x100 | octet))))),
+    "name-mismatch",
+  ),
   anchored("wildcard common name", under({}, { names: [], commonName: "*.example.org" }), 1),
   anchored("common name beside other dNSNames", under({}, { names: ["mx.example.net"], commonName: HOST }), "name-mismatch"),
   anchored(
@@ -306,6 +327,10 @@ const withMaximum = {
   identifier: "2.5.29.30",
   critical: true,
   value: sequence(explicit(0, sequence(dnsName("example.org"), implicit(1, Buffer.from([9]))))),
+};
+const withMinimumZero = {
+  ...withMaximum,
+  value: sequence(explicit(0, sequence(dnsName("example.org"), implicit(0, Buffer.of(0))))),
 };
 const constrainedTop = makeAuthority({ commonName: "Top", ...permitted(dnsName("example.org"), directoryName("Other")) });
 const constrainedSelfIssued = makeAuthority({ commonName: "Top", issuer: constrainedTop });
@@ -379,6 +404,7 @@ export const constraintCases: readonly MatchCase[] = [
   anchored("type not supported, no such name", under(permitted(otherName)), 1),
   anchored("type not supported, such a name", under(permitted(otherName), { generalNames: [otherName] }), "name-constraints"),
   anchored("subtree with a maximum", under({ extensions: [withMaximum] }), "name-constraints"),
+  anchored("subtree with its minimum of 0 written out", under({ extensions: [withMinimumZero] }), 1),
   anchored("wildcard inside what is permitted", under(permitted(dnsName("example.org")), { names: ["*.example.org"] }), 1),
   anchored(
     "wildcard wider than what is permitted",

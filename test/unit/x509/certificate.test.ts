@@ -11,7 +11,7 @@ import {
   publicKeyInfo,
   UNKNOWN_CRITICAL,
 } from "../../fake/certificates.ts";
-import { bitString, boolean, der, explicit, integer, octetString, sequence } from "../../fake/derWriter.ts";
+import { bitString, boolean, der, explicit, implicit, integer, octetString, sequence } from "../../fake/derWriter.ts";
 
 function extensionsOf(options: CertificateOptions): Extensions | string {
   const certificate = parseCertificate(makeCertificate({ keyIdentifiers: "absent", ...options }).der);
@@ -102,8 +102,23 @@ describe("extensions (RFC 5280 §4.2.1)", () => {
     assert.deepEqual(typeof constraints === "string" ? constraints : constraints.unknownCritical, ["2.5.29.36"]);
   });
 
+  test("a path length without CA:TRUE means nothing", () => {
+    const read = extensionsOf(withValue("2.5.29.19", sequence(integer(1))));
+    assert.deepEqual(typeof read === "string" ? read : read.basicConstraints, { ca: false, pathLength: undefined });
+  });
+
+  test("only a minimum of 0 is as good as none", () => {
+    const distances = (...fields: readonly Buffer[]) => {
+      const read = extensionsOf(withValue("2.5.29.30", sequence(explicit(0, sequence(dnsName("example"), ...fields)))));
+      return typeof read === "string" ? read : read.nameConstraints?.permitted[0]?.distances;
+    };
+    const number = (tag: number, value: number) => implicit(tag, Buffer.of(value));
+    assert.equal(distances(number(0, 0)), "default");
+    for (const fields of [[number(0, 1)], [number(1, 0)], [number(0, 0), number(1, 0)]])
+      assert.equal(distances(...fields), "given");
+  });
+
   const malformed: readonly [string, CertificateOptions][] = [
-    ["path length without CA", withValue("2.5.29.19", sequence(integer(1)))],
     ["negative path length", withValue("2.5.29.19", sequence(boolean(true), der(2, Buffer.from([0xff]))))],
     ["boolean of 01", withValue("2.5.29.19", sequence(der(1, Buffer.from([1]))))],
     ["basic constraints with more", withValue("2.5.29.19", sequence(boolean(true), integer(1), integer(1)))],
