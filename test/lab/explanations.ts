@@ -1,9 +1,25 @@
-import { decodeNsec3, NSEC3_OPT_OUT } from "../../src/dns/dnssecRdata.ts";
-import { isMalformed, type Message, type ResourceRecord, RR_TYPE } from "../../src/dns/message.ts";
-import type { ReasonCode } from "../../src/dnssec/securityStatus.ts";
+import { RR_TYPE } from "../../src/dns/message.ts";
+import { MAX_SIGNATURE_CHECKS_PER_RRSET } from "../../src/dnssec/workBudget.ts";
 import type { Disagreement } from "./campaign.ts";
-import { sameOpinion, UNBOUND_ITERATIONS } from "./judges.ts";
-import { covers } from "./messageParts.ts";
+import {
+  DENIALS,
+  hasCnameBeside,
+  hasMisplaced,
+  hasUnsignedAlias,
+  isAliased,
+  isAlike,
+  isLaxer,
+  isOptOut,
+  isRefusedByTwo,
+  isSpoiledItself,
+  isStricter,
+  mostSignatures,
+  pointsBackwards,
+  recordsOf,
+  refusedFor,
+  saysWhy,
+} from "./disagreementTraits.ts";
+import { sameOpinion } from "./judges.ts";
 
 /**
  * Why our verdict may differ from Unbound's: every disagreement belongs to one of these, or is a bug of ours. They go by what is in the
@@ -12,87 +28,6 @@ import { covers } from "./messageParts.ts";
  */
 export type Explanation = { kind: "stricter" | "another message" | "refused by mistake"; title: string; why: string };
 type Rule = Explanation & { matches: (one: Disagreement) => boolean };
-
-function isStricter({ ours, unbound }: Disagreement): boolean {
-  return ours.status === "refused" && unbound.status !== "refused";
-}
-
-function isLaxer({ ours, unbound }: Disagreement): boolean {
-  return ours.status !== "refused" && unbound.status === "refused";
-}
-
-/** Both usable, and of one status; or ours is the lesser, because of what the zone itself says of its NSEC3 records. */
-function isAlike({ ours, unbound, delv, mutant }: Disagreement): boolean {
-  if (ours.status === "refused" || unbound.status === "refused") return false;
-  if (ours.status === "secure") return unbound.status === "secure" || delv?.status === "secure";
-  return unbound.status === "insecure" || recordsOf(mutant.message).some(isLimitedNsec3);
-}
-
-/** RFC 9276 §3.2, RFC 5155 §9.2: with more iterations than are computed, or opt-out. */
-function isLimitedNsec3({ type, rdata }: ResourceRecord): boolean {
-  const nsec3 = type === RR_TYPE.NSEC3 ? decodeNsec3(rdata) : undefined;
-  return (
-    nsec3 !== undefined &&
-    !isMalformed(nsec3) &&
-    (nsec3.iterations > UNBOUND_ITERATIONS.insecureAbove || (nsec3.flags & NSEC3_OPT_OUT) !== 0)
-  );
-}
-
-function refusedFor(one: Disagreement, ...codes: ReasonCode[]): boolean {
-  return (
-    isStricter(one) &&
-    one.ours.status === "refused" &&
-    codes.some((code) => one.ours.status === "refused" && code === one.ours.code)
-  );
-}
-
-/** That we refuse, and some reason of ours is in these words. */
-function saysWhy(one: Disagreement, words: RegExp): boolean {
-  return isStricter(one) && one.ours.status === "refused" && words.test(one.ours.why);
-}
-
-function isSpoiledItself({ mutant: { question, spoiled } }: Disagreement): boolean {
-  return question.name === spoiled.name && question.type === spoiled.type;
-}
-
-function recordsOf({ answer, authority }: Message): readonly ResourceRecord[] {
-  return [...answer, ...authority];
-}
-
-function isSigned(one: ResourceRecord, among: readonly ResourceRecord[]): boolean {
-  return among.some((other) => other.type === RR_TYPE.RRSIG && other.name === one.name && covers(other) === one.type);
-}
-
-function isAliased({ answer }: Message): boolean {
-  return answer.some((one) => one.type === RR_TYPE.CNAME || one.type === RR_TYPE.DNAME);
-}
-
-/** Whether some name has a CNAME and something else. */
-function hasCnameBeside({ answer }: Message): boolean {
-  const aliases = answer.filter((one) => one.type === RR_TYPE.CNAME).map((one) => one.name);
-  return answer.some((one) => one.type !== RR_TYPE.CNAME && one.type !== RR_TYPE.RRSIG && aliases.includes(one.name));
-}
-
-function hasUnsignedAlias({ answer }: Message, type: number): boolean {
-  return answer.some((one) => one.type === type && !isSigned(one, answer));
-}
-
-const DENIALS: readonly number[] = [RR_TYPE.NSEC, RR_TYPE.NSEC3, RR_TYPE.SOA];
-
-/** A denial that is not in the authority section, an answer that is, or signatures in the additional section. */
-function hasMisplaced({ mutant: { message, spoiled } }: Disagreement): boolean {
-  return (
-    message.answer.some((one) => DENIALS.includes(covers(one)) && covers(one) !== spoiled.type) ||
-    message.authority.some((one) => one.name === spoiled.name && covers(one) === spoiled.type) ||
-    message.authority.some((one) => covers(one) === RR_TYPE.CNAME || covers(one) === RR_TYPE.DNAME) ||
-    message.additional.some((one) => one.type === RR_TYPE.RRSIG || DENIALS.includes(one.type))
-  );
-}
-
-/** That the zone of the question has opt-out spans. */
-function isOptOut({ mutant }: Disagreement): boolean {
-  return mutant.question.name.includes("optout.");
-}
 
 const RULES: readonly Rule[] = [
   {
@@ -181,13 +116,13 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "a message that contradicts itself",
     why: "Two CNAMEs at a name (RFC 2181 §10.1), records beside RCODE NXDOMAIN (RFC 2308 §2.1), records of another class or for nobody: we take nothing of it, Unbound what it likes.",
-    matches: (one) => refusedFor(one, "malformed") || saysWhy(one, /of a class that was not asked for/),
+    matches: (one) => isRefusedByTwo(one) && (refusedFor(one, "malformed") || saysWhy(one, /of a class that was not asked for/)),
   },
   {
     kind: "stricter",
     title: "an RCODE of failure",
     why: "RFC 2308 §7: a failure says nothing of the name, whatever else is in the message. Unbound takes YXDOMAIN as it comes, or asks again.",
-    matches: (one) => isStricter(one) && one.mutant.message.rcode !== 0 && one.mutant.message.rcode !== 3,
+    matches: (one) => isRefusedByTwo(one) && one.mutant.message.rcode !== 0 && one.mutant.message.rcode !== 3,
   },
   {
     kind: "stricter",
@@ -199,7 +134,7 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "RDATA that is malformed",
     why: "RFC 1035 §4.1: we refuse the whole message, Unbound drops the record or does not look into it.",
-    matches: (one) => saysWhy(one, /malformed message|: malformed \(/),
+    matches: (one) => isRefusedByTwo(one) && saysWhy(one, /malformed message|: malformed \(/),
   },
   {
     kind: "stricter",
@@ -211,19 +146,22 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "NSEC, NSEC3, DS or SOA out of a wildcard",
     why: "RFC 4592 §4: these are not expanded, and no wildcard stands above its zone. Unbound takes them where the zone has signed so.",
-    matches: (one) => saysWhy(one, /expanded from (a|another) wildcard|fewer labels than its signer|comes from a wildcard/),
+    matches: (one) =>
+      isRefusedByTwo(one) &&
+      saysWhy(one, /expanded from (a|another) wildcard|fewer labels than its signer|comes from a wildcard/),
   },
   {
     kind: "stricter",
     title: "records in another section",
     why: "An answer is in the answer section, a denial in the authority section (RFC 4035 §3.1). Unbound finds them anywhere.",
-    matches: (one) => isStricter(one) && hasMisplaced(one),
+    matches: (one) => isRefusedByTwo(one) && hasMisplaced(one),
   },
   {
     kind: "stricter",
     title: "an unsigned alias of a signed zone",
     why: "RFC 4035 §5.2: at a name of a signed zone it must be signed, and it is no denial of DS. Unbound judges a DNAME by the name that was asked for, and follows a CNAME even from a DS question.",
     matches: (one) =>
+      isRefusedByTwo(one) &&
       refusedFor(one, "signature-missing") &&
       (hasUnsignedAlias(one.mutant.message, RR_TYPE.DNAME) || hasUnsignedAlias(one.mutant.message, RR_TYPE.CNAME)),
   },
@@ -231,7 +169,7 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "a record beside the answer that is not authentic",
     why: "RFC 4035 §3.2.3: all of the authority section must be. Unbound keeps of a message with aliases, and drops of others, what it needs.",
-    matches: (one) => saysWhy(one, /beside the (answer|denial of DS) is not authentic|but no such record/),
+    matches: (one) => isRefusedByTwo(one) && saysWhy(one, /beside the (answer|denial of DS) is not authentic|but no such record/),
   },
   {
     kind: "stricter",
@@ -269,9 +207,22 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: "stricter",
+    title: "an NSEC record that points backwards",
+    why: "RFC 4034 §4.1.1: only the last one does, to the apex. Unbound and delv take any such record for the last.",
+    matches: (one) => refusedFor(one, "denial-missing") && recordsOf(one.mutant.message).some(pointsBackwards),
+  },
+  {
+    kind: "stricter",
+    title: "more signatures than anybody needs",
+    why: "CVE-2023-50387: there is a bound to what is verified. Unbound's is another, and goes by the order of the signatures.",
+    matches: (one) => refusedFor(one, "work-limit") && mostSignatures(one.mutant.message) > MAX_SIGNATURE_CHECKS_PER_RRSET,
+  },
+  {
+    kind: "stricter",
     title: "a denial that the zone signed and that proves nothing",
     why: "RFC 4035 §5.4, RFC 6840 §4: owner, next name or types make no proof of it. Unbound looks at less, or takes the name for unsigned.",
     matches: (one) =>
+      isRefusedByTwo(one) &&
       (refusedFor(one, "denial-missing", "denial-invalid") || saysWhy(one, /it is not proved that nothing is closer/)) &&
       recordsOf(one.mutant.message).some((record) => DENIALS.includes(record.type)),
   },
