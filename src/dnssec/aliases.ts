@@ -30,7 +30,8 @@ export function aliasOf(name: DomainName, answer: readonly RRset[], message: Pic
   const claim = throughDname(name, dname);
   if (claim.kind !== "alias" || cname === undefined) return claim;
   const synthesized = throughCname(cname);
-  if (synthesized.kind !== "alias" || synthesized.target === claim.target) return claim;
+  if (synthesized.kind !== "alias") return synthesized;
+  if (synthesized.target === claim.target) return claim;
   const text = `the CNAME of ${displayName(name)} is not what the DNAME of ${displayName(dname.name)} makes of it`;
   return bogus({ code: "dname-synthesis", text });
 }

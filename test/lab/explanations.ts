@@ -33,9 +33,11 @@ const RULES: readonly Rule[] = [
   {
     kind: "refused by mistake",
     title: "a DNAME or CNAME question that ends below a DNAME",
-    why: "The CNAME that a DNAME makes is never signed (RFC 6672 §5.3.1). Unbound misses its signature where DNAME or CNAME was asked for, which we never ask; its own tests have such answers secure.",
+    why: "The CNAME that a DNAME makes is never signed (RFC 6672 §5.3.1). Unbound misses its signature where DNAME or CNAME was asked for, which we never ask; its own tests have such answers secure, and so has delv.",
     matches: (one) =>
       isLaxer(one) &&
+      one.delv !== undefined &&
+      one.delv.status === one.ours.status &&
       (one.mutant.question.type === RR_TYPE.DNAME || one.mutant.question.type === RR_TYPE.CNAME) &&
       "records" in one.ours &&
       one.ours.records.includes(" CNAME "),

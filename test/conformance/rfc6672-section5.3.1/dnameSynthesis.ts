@@ -103,6 +103,16 @@ export const DNAME_SYNTHESIS: readonly OwnCase[] = [
     expect: { status: "bogus", reason: "dname-synthesis" },
   },
   {
+    title: "a second CNAME beside the one that the DNAME makes is bogus",
+    zones: ZONES,
+    tamper: (message, owner, type) => {
+      const second = record("mail.old.example.test CNAME alias.example.test");
+      return type === RR_TYPE.A && owner === second.name ? { ...message, answer: [...message.answer, second] } : message;
+    },
+    ask: ASK,
+    expect: { status: "bogus", reason: "malformed" },
+  },
+  {
     title: "other records below a DNAME are bogus too",
     zones: ZONES,
     tamper: (message, _owner, type) => {
