@@ -1,4 +1,5 @@
 import type { Certificate } from "./certificate.ts";
+import { DerSequence, derElement, OBJECT_IDENTIFIER, objectIdentifier, orMalformed, SEQUENCE } from "./der.ts";
 import type { Extensions } from "./extension.ts";
 import { ConstraintVerdicts } from "./nameConstraints.ts";
 import { isStrongEnough, keyStrength, type SecurityLevel, signatureStrength } from "./securityLevel.ts";
@@ -99,8 +100,21 @@ function dateDefect({ notBefore, notAfter, x509 }: Certificate, now: number): De
   return undefined;
 }
 
+const EC_PUBLIC_KEY = "1.2.840.10045.2.1";
+
+/** RFC 5480 §2.1.1: curves MUST be named. Whoever writes parameters out can choose them so that his key fits another's (CVE-2020-0601). */
+function curveDefect({ publicKeyInfo }: Certificate): Defect | undefined {
+  const isExplicit = orMalformed(() => {
+    const algorithm = new DerSequence(new DerSequence(derElement(publicKeyInfo, SEQUENCE).value).required(SEQUENCE).value);
+    const isCurve = objectIdentifier(algorithm.required(OBJECT_IDENTIFIER).value) === EC_PUBLIC_KEY;
+    return { answer: isCurve && algorithm.optional(SEQUENCE) !== undefined };
+  });
+  if ("kind" in isExplicit) return { failure: "malformed", because: `has a malformed public key: ${isExplicit.because}` };
+  return isExplicit.answer ? { failure: "weak-key", because: "has a key on a curve that is not a named one" } : undefined;
+}
+
 function strengthDefect(certificate: Certificate, isTrusted: boolean, level: SecurityLevel): Defect | undefined {
-  const weakKey = keyDefect(certificate, level);
+  const weakKey = curveDefect(certificate) ?? keyDefect(certificate, level);
   if (weakKey !== undefined || isTrusted || isStrongEnough(signatureStrength(certificate), level)) return weakKey;
   return { failure: "weak-signature", because: `is signed by too weak an algorithm for security level ${level}` };
 }

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import type { MatchFailure } from "../../../src/dane/matchVerdict.ts";
 import type { Tlsa } from "../../../src/dane/tlsa.ts";
 import {
@@ -187,6 +188,8 @@ export const anchorCases: readonly MatchCase[] = [
   ),
 ];
 
+const onWrittenCurve = () => generateKeyPairSync("ec", { namedCurve: "P-256", paramEncoding: "explicit" });
+const writtenCurve = makeLeaf({ names: [HOST], keys: onWrittenCurve() });
 const weakRoot = makeAuthority({ commonName: "Weak", keyKind: "rsa768" });
 
 const sha1Issuer = makeAuthority({ commonName: "Issuer", keyKind: "rsa2048" });
@@ -254,6 +257,10 @@ export const pathCases: readonly MatchCase[] = [
     verdict: { match: 0 },
     because: "OpenSSL does not look at the strength of a bare key; what it signed is worth no more than the key",
   }),
+  anchored("a curve that is written out instead of named", under({}, { keys: onWrittenCurve() }), "weak-key"),
+  anchored("the same of the anchor", under({ keys: onWrittenCurve() }), "weak-key"),
+  good("the same under 3 1 1", [writtenCurve], [tlsaFor(writtenCurve, 3, 1, 1)], 0),
+  anchored("P-521", under({ keys: generateKeyPairSync("ec", { namedCurve: "P-521" }) }), 1),
   anchored("RSA with 1024 bits", under({ keyKind: "rsa1024" }), 1),
   anchored("Ed25519 and P-384", three({ keyKind: "ed25519" }, { keyKind: "p384" }, { digest: "sha384" }), 2),
 ];

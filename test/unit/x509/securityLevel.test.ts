@@ -56,6 +56,7 @@ describe("signatures", () => {
         signatureParameters: Buffer.from(parameters, "hex"),
       });
     assert.equal(signatureStrength({ ...certificate, signatureAlgorithm: "1.2.3" }), 0);
+    assert.equal(highest(signatureStrength({ ...certificate, signatureAlgorithm: "2.16.840.1.101.3.4.3.14" })), 3);
     assert.equal(highest(pss("3000")), 0);
     assert.equal(highest(pss("300fa00d300b0609608648016503040201")), 3);
     assert.equal(highest(pss("")), 0);
