@@ -211,7 +211,7 @@ function ownRecords(answer: readonly RRset[], name: DomainName, type: number, cl
 function occluded(name: DomainName, claim: AliasClaim): Distrust | undefined {
   if (claim.kind !== "alias" || claim.dname === undefined) return undefined;
   const text = `there are records of ${displayName(name)} below the DNAME of ${displayName(claim.dname.owner)}`;
-  return bogus({ code: "malformed", text });
+  return bogus({ code: "dname-synthesis", text });
 }
 
 /**

@@ -171,7 +171,7 @@ const RULES: readonly Rule[] = [
     kind: "stricter",
     title: "a record beside the answer that is not authentic",
     why: "RFC 4035 §3.2.3: all of the authority section must be. Unbound keeps of a message with aliases, and drops of others, what it needs.",
-    matches: (one) => isRefusedByTwo(one) && saysWhy(one, /beside the (answer|denial of DS) is not authentic|but no such record/),
+    matches: (one) => saysWhy(one, /beside the (answer|denial of DS) is not authentic|but no such record/),
   },
   {
     kind: "stricter",

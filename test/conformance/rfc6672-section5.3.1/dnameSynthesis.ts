@@ -119,7 +119,7 @@ export const DNAME_SYNTHESIS: readonly OwnCase[] = [
       return type === RR_TYPE.A ? { ...message, answer: [...message.answer, ...signedByZone(OTHER)] } : message;
     },
     ask: ["hop14.example.test", "A"],
-    expect: { status: "bogus", reason: "malformed" },
+    expect: { status: "bogus", reason: "dname-synthesis" },
   },
   {
     title: "a chain that is cut after its first hop is asked for again",
