@@ -1,5 +1,5 @@
 import type { RecipientResult } from "../smtp/transaction.ts";
-import { isInternationalized } from "../smtp/transactionCommands.ts";
+import { missingUtf8 } from "../smtp/transactionCommands.ts";
 import { type ConnectionRequest, type ConnectionResult, type ConnectionSight, openConnection } from "./connection.ts";
 import type { SessionContext } from "./hostSession.ts";
 import type { SmtpSession, Transaction } from "./smtpSession.ts";
@@ -59,13 +59,6 @@ function chainOf(result: ConnectionResult): readonly Buffer[] | undefined {
   return security.kind === "tls" ? security.chain : undefined;
 }
 
-/** RFC 6531 §3.2: what the address alone asks of the server. */
-const UNSUPPORTED: RecipientResult = {
-  kind: "unsupported",
-  extension: "SMTPUTF8",
-  text: "the address is internationalized, and the server does not announce SMTPUTF8",
-};
-
 const ACCEPTED: RecipientResult = {
   kind: "accepted",
   reply: { code: 250, enhanced: "2.0.0", lines: ["nothing was sent"] },
@@ -80,7 +73,9 @@ export function rehearsed({ security, extensions, ends }: SmtpSession): SmtpSess
     ...(ends === undefined ? {} : { ends }),
     state: "idle",
     transact: ({ envelope, recipients }: Transaction) => {
-      const result = isInternationalized(envelope, recipients) && !extensions.has("SMTPUTF8") ? UNSUPPORTED : ACCEPTED;
+      // The one thing that an address alone asks of a server.
+      const missing = missingUtf8(envelope, recipients, extensions);
+      const result: RecipientResult = missing === undefined ? ACCEPTED : { kind: "unsupported", ...missing };
       return Promise.resolve(recipients.map(() => result));
     },
     quit: () => Promise.resolve(),

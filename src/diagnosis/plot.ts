@@ -34,7 +34,8 @@ function plot(rows: readonly StackedRow[], parts: readonly Part[], legend: strin
   const scale = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / greatest;
   const lines = rows.map((row, i) => rowOf(row, top + i * ROW_HEIGHT, scale, parts));
   const height = top + rows.length * ROW_HEIGHT;
-  return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img">${legend}${lines.join("")}</svg>`;
+  // Wider than a narrow screen: its words stay readable, and the plot can be moved.
+  return `<div class="plot"><svg viewBox="0 0 ${WIDTH} ${height}" role="img">${legend}${lines.join("")}</svg></div>`;
 }
 
 function rowOf({ label, values }: StackedRow, y: number, scale: number, parts: readonly Part[]): string {

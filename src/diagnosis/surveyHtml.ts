@@ -13,8 +13,8 @@ const STYLE = `
   h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; } p { color: var(--soft); margin: .2rem 0 1rem; }
   .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 1rem; margin: 1.5rem 0; }
   .figures div { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .9rem; } .figures b { display: block; font-size: 1.5rem; white-space: nowrap; } .figures small { font-size: .9rem; font-weight: normal; color: var(--soft); }
-  table { border-collapse: collapse; width: 100%; font-size: .92rem; } th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
-  td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
+  table { border-collapse: collapse; width: 100%; font-size: .92rem; } th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+  td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } .plot { overflow-x: auto; } svg { width: 100%; min-width: 40rem; height: auto; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 `;
 const MAX_ROWS = 30;
 const MAX_BARS = 12;

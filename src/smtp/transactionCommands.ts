@@ -47,7 +47,7 @@ function commandLine(words: readonly string[]): string {
 }
 
 /** Whether the client said so, or an address has characters outside ASCII (RFC 6531 §3.2). */
-export function isInternationalized(envelope: TransactionEnvelope, recipients: readonly TransactionRecipient[]): boolean {
+function isInternationalized(envelope: TransactionEnvelope, recipients: readonly TransactionRecipient[]): boolean {
   return (
     envelope.smtpUtf8 || NON_ASCII.test(envelope.sender) || recipients.some((recipient) => NON_ASCII.test(recipient.address))
   );
@@ -86,6 +86,17 @@ export function rcptCommand(recipient: TransactionRecipient, extensions: Extensi
 
 export type MissingExtension = { extension: NeededExtension; text: string };
 
+/** RFC 6531 §3.2: an internationalized address or message must not be sent to a server without SMTPUTF8. */
+export function missingUtf8(
+  envelope: TransactionEnvelope,
+  recipients: readonly TransactionRecipient[],
+  extensions: { has: (name: string) => boolean },
+): MissingExtension | undefined {
+  if (!isInternationalized(envelope, recipients) || extensions.has("SMTPUTF8")) return undefined;
+  const text = "the message has internationalized addresses or headers, and the server does not announce SMTPUTF8";
+  return { extension: "SMTPUTF8", text };
+}
+
 /**
  * What the message needs and the server cannot do; the message must then not be sent to it.
  * 8BITMIME: RFC 6152 §3 would allow a conversion to 7 bit; this relay changes no content. `envelope` says what the content needs.
@@ -104,13 +115,8 @@ export function missingExtension(
       text: "the message requires TLS on its whole way (REQUIRETLS), which the server does not announce",
     };
   }
-  // RFC 6531 §3.2: an internationalized address or message must not be sent to a server without SMTPUTF8.
-  if (isInternationalized(envelope, recipients) && !extensions.has("SMTPUTF8")) {
-    return {
-      extension: "SMTPUTF8",
-      text: "the message has internationalized addresses or headers, and the server does not announce SMTPUTF8",
-    };
-  }
+  const utf8 = missingUtf8(envelope, recipients, extensions);
+  if (utf8 !== undefined) return utf8;
   // RFC 6531 §3.1 (8): SMTPUTF8 includes 8BITMIME.
   if (envelope.eightBitMime && !extensions.has("8BITMIME") && !extensions.has("SMTPUTF8")) {
     return { extension: "8BITMIME", text: "the message has 8-bit content, and the server does not announce 8BITMIME" };

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { presentTlsa, type Tlsa } from "../../../src/dane/tlsa.ts";
+import { attempt } from "../../../src/delivery/attempt.ts";
+import { openConnection } from "../../../src/delivery/connection.ts";
+import { decidingContext } from "../../../src/delivery/contextSettings.ts";
 import { type ExplainParts, explain } from "../../../src/delivery/explain.ts";
+import { explainTarget } from "../../../src/delivery/explainTarget.ts";
+import type { RecipientOutcome } from "../../../src/delivery/ledger.ts";
+import type { SmtpSession } from "../../../src/delivery/smtpSession.ts";
 import { EvidenceLog } from "../../../src/diagnosis/evidenceLog.ts";
 import type { Explanation } from "../../../src/diagnosis/explanation.ts";
 import type { SeenCertificate } from "../../../src/diagnosis/observation.ts";
@@ -12,7 +18,7 @@ import { distinctCertificates } from "../../../src/x509/distinctCertificates.ts"
 import { TrustedRoots } from "../../../src/x509/serverIdentity.ts";
 import { anchorsOf, signedTree } from "../../conformance/ownCase.ts";
 import { chainPem, type MadeCertificate, makeAuthority } from "../../fake/certificates.ts";
-import { type PeerScript, startPeer } from "../../fake/smtpPeer.ts";
+import { type Peer, type PeerScript, startPeer } from "../../fake/smtpPeer.ts";
 import { FAKE_NOW, fakeDns, type Tamper, type ZoneDefinition } from "../../fake/zone.ts";
 
 /**
@@ -87,16 +93,78 @@ function scriptOf(host: string, spec: readonly MadeCertificate[] | Partial<PeerS
 
 /** What `explain` says of the world, and what its hosts heard. */
 export async function explainIn(world: World): Promise<{ explanation: Explanation; commands: readonly string[] }> {
-  const peers = [];
-  for (const [host, spec] of Object.entries(world.hosts ?? {})) peers.push(await startPeer(scriptOf(host, spec)));
-  for (const script of world.peers ?? []) peers.push(await startPeer({ port: PORT, ...script }));
-  try {
-    const found = await explain(world.target ?? "example.test", partsOf(world));
-    assert.equal(found.kind, "explanation", JSON.stringify(found));
+  return amongPeers(world, async (peers) => {
+    const explanation = await explainedOf(world);
     const commands = peers.flatMap(({ sessions }) => sessions.flatMap((session) => session.commands.map(({ line }) => line)));
-    return { explanation: found as Explanation, commands };
+    return { explanation, commands };
+  });
+}
+
+/** What `explain` says of the world, and what a delivery of mail to the same address comes to. */
+export async function explainAndDeliver(world: World): Promise<{ explanation: Explanation; delivered: RecipientOutcome }> {
+  return amongPeers(world, async () => ({ explanation: await explainedOf(world), delivered: await deliver(world) }));
+}
+
+async function amongPeers<T>(world: World, work: (peers: readonly Peer[]) => Promise<T>): Promise<T> {
+  const peers: Peer[] = [];
+  try {
+    for (const [host, spec] of Object.entries(world.hosts ?? {})) peers.push(await startPeer(scriptOf(host, spec)));
+    for (const script of world.peers ?? []) peers.push(await startPeer({ port: PORT, ...script }));
+    return await work(peers);
   } finally {
     for (const peer of peers) await peer.close();
+  }
+}
+
+async function explainedOf(world: World): Promise<Explanation> {
+  const found = await explain(world.target ?? "example.test", partsOf(world));
+  assert.equal(found.kind, "explanation", JSON.stringify(found));
+  return found as Explanation;
+}
+
+const CONTENT = Buffer.from("Subject: test\r\n\r\nbody\r\n");
+
+/** A delivery as the engine makes it, with a connection of its own for each session. */
+async function deliver(world: World): Promise<RecipientOutcome> {
+  const { settings, ...parts } = partsOf(world);
+  const { verification, ...deciding } = decidingContext(settings, parts);
+  const target = explainTarget(world.target ?? "example.test", settings.routes, settings.port);
+  assert.ok(target.kind === "destination");
+  const { destination, recipient } = target;
+  const envelope = {
+    ...{ id: "test", sender: "sender@relay.test", acceptedAt: parts.clock.now(), size: CONTENT.length },
+    ...{ smtpUtf8: false, eightBitMime: false, requireTls: false, tlsRequiredNo: false },
+  };
+  const recipients = [{ address: recipient, destination, index: 0, attempts: 0, delayWarned: false }] as const;
+  const sessions: SmtpSession[] = [];
+  try {
+    const [outcome] = await attempt(
+      { envelope, destination, recipients },
+      {
+        ...deciding,
+        session: {
+          ...verification,
+          matches: new WeakMap(),
+          release: () => undefined,
+          connect: async (_key, request) => {
+            const result = await openConnection(request);
+            if (result.kind === "ready") sessions.push(result.session);
+            return result;
+          },
+        },
+        content: async function* () {
+          yield CONTENT;
+        },
+        onHost: () => undefined,
+        onTrouble: (error) => {
+          throw error;
+        },
+      },
+    );
+    assert.ok(outcome !== undefined);
+    return outcome;
+  } finally {
+    for (const session of sessions) session.destroy();
   }
 }
 
