@@ -115,10 +115,11 @@ async function longQueue(postgres: TestPostgres, { queued }: PostgresBench): Pro
     const counts = await milliseconds(() => store.counts());
     const list = await milliseconds(() => store.queueAdmin.list({}, { limit: 50 }));
     const domain = await milliseconds(() => store.queueAdmin.list({ domain: "d77.example" }, { limit: 50 }));
-    const statistics = await milliseconds(() => store.queueAdmin.statistics("destination", 20));
+    const byDestination = await milliseconds(() => store.queueAdmin.statistics("destination", 20));
+    const byReason = await milliseconds(() => store.queueAdmin.statistics("reason", 20));
     return [
       `${queued} messages to ${DESTINATIONS} destinations: open and first look ${start.toFixed(0)} ms; a claim of 50 works ${median(claims).toFixed(1)} ms (median), ${Math.max(...claims).toFixed(1)} (most)`,
-      `counts ${counts.toFixed(0)} ms, list ${list.toFixed(0)}, list of one domain ${domain.toFixed(0)}, statistics by destination ${statistics.toFixed(0)}`,
+      `counts ${counts.toFixed(0)} ms, list ${list.toFixed(0)}, list of one domain ${domain.toFixed(0)}, statistics by destination ${byDestination.toFixed(0)}, by reason ${byReason.toFixed(0)}`,
     ];
   } finally {
     await store.close();

@@ -4,7 +4,7 @@
  */
 
 /** The way through the indexes is the right one at any size; a plan made while the tables were empty must not be kept for a million rows. */
-const BY_INDEX = `SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
+export const BY_INDEX = `SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
   SET enable_material = off SET jit = off`;
 
 /** `p_works`: [{destination, due, recipients}]. Raises unique_violation when the id is there, no_data_found when the body is not whole. */

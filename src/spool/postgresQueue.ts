@@ -13,6 +13,7 @@ import type { PostgresLease } from "./postgresLease.ts";
 import { PostgresQueueAdmin } from "./postgresQueueAdmin.ts";
 import { claimedWorkOf, integer, text } from "./postgresRows.ts";
 import { type Claimed, PostgresSettlement } from "./postgresSettlement.ts";
+import { PostgresFold } from "./postgresStatistics.ts";
 import type { QueueAdmin } from "./queueAdmin.ts";
 import { messageRow, workOf } from "./queueRows.ts";
 import { SenderTurns } from "./senderTurns.ts";
@@ -61,6 +62,7 @@ export class PostgresQueue implements Store {
   readonly #intake: PostgresIntake;
   readonly #settlement: PostgresSettlement;
   readonly #due: PostgresDue;
+  readonly #fold: PostgresFold;
   readonly #claims = new WeakMap<Work, Claimed>();
   readonly #listeners: ((destinations?: readonly string[]) => void)[] = [];
   readonly #closing = new AbortController();
@@ -78,6 +80,7 @@ export class PostgresQueue implements Store {
       onTrouble,
     });
     this.#due = new PostgresDue(connection, () => this.#announce());
+    this.#fold = new PostgresFold(connection);
     this.queueAdmin = new PostgresQueueAdmin({
       connection: parts.forOperator,
       flushed: () => parts.lease.flushed(),
@@ -94,6 +97,7 @@ export class PostgresQueue implements Store {
     await this.#due.start();
     this.#parts.lease.start();
     this.#parts.bodies.start();
+    this.#fold.start();
   }
 
   begin(): MessageWriter {
@@ -254,6 +258,7 @@ export class PostgresQueue implements Store {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#due.stop();
+    this.#fold.stop();
     this.#parts.bodies.stop();
     await this.#parts.lease.close();
     await Promise.all([this.#parts.forOperator.close(), this.#parts.connection.close()]);

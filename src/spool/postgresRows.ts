@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { Envelope } from "./message.ts";
+import { reasonGroup } from "./queueAdmin.ts";
 import type { AttemptRow, ClaimedWork, MessageRow, WaitingRecipient } from "./storeOperation.ts";
 
 /** Between what the store handles and what the database's statements take and give. */
@@ -79,6 +80,21 @@ export function storeValues({ envelope, file, content, checksum, works }: Messag
 
 export const STORE = "SELECT store($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
+/** What waits on, with what its last reason is counted as (postgresTallyTables.ts). */
+export function waitingJson(waiting: readonly WaitingRecipient[]): string {
+  return json(
+    waiting.map((recipient) => {
+      const { lastOutcome } = recipient;
+      if (lastOutcome === undefined || lastOutcome.kind === "delivered") return recipient;
+      return { ...recipient, group: reasonGroup(storable(lastOutcome.cause.text)) };
+    }),
+  );
+}
+
+function waitingOf(row: Row): readonly WaitingRecipient[] {
+  return (row.recipients as readonly (WaitingRecipient & { group?: string })[]).map(({ group: _, ...recipient }) => recipient);
+}
+
 /** Content that is inline and undamaged; the damaged one is told of when it is asked for. */
 export function claimedWorkOf(row: Row): ClaimedWork {
   const { content } = row;
@@ -86,7 +102,7 @@ export function claimedWorkOf(row: Row): ClaimedWork {
   return {
     key: { message: integer(row, "message"), destination: text(row, "destination") },
     due: integer(row, "due"),
-    recipients: row.recipients as readonly WaitingRecipient[],
+    recipients: waitingOf(row),
     envelope: envelopeOf(row),
     ...(whole ? { content } : {}),
   };

@@ -1,5 +1,6 @@
 import { FIRST_FUNCTIONS } from "./postgresFunctions.ts";
 import { FIRST_TABLES } from "./postgresTables.ts";
+import { TALLY_TABLES } from "./postgresTallyTables.ts";
 
 /** What is asked of a connection here: one statement with its values, the rows that come back. */
 export type Ask = (sql: string, values?: readonly unknown[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
@@ -8,7 +9,7 @@ export type Ask = (sql: string, values?: readonly unknown[]) => Promise<readonly
  * What leads from one version of the schema to the next; the first entry from nothing to version 1. A spool of any earlier release takes the
  * steps that it lacks, in one transaction; entries are only ever added.
  */
-const UPGRADES: readonly string[] = [`${FIRST_TABLES}${FIRST_FUNCTIONS}`];
+const UPGRADES: readonly string[] = [`${FIRST_TABLES}${FIRST_FUNCTIONS}`, TALLY_TABLES];
 
 /** "dane" as a number. */
 const ADVISORY_LOCK = 0x64616e65;

@@ -4,7 +4,7 @@ import { Persistence } from "./persistence.ts";
 import type { PostgresConnection } from "./postgresConnection.ts";
 import type { PostgresIntake } from "./postgresIntake.ts";
 import type { OwnedKey } from "./postgresLease.ts";
-import { attemptsJson, json, STORE, storeValues } from "./postgresRows.ts";
+import { attemptsJson, STORE, storeValues, waitingJson } from "./postgresRows.ts";
 import { settlement } from "./queueRows.ts";
 import type { StoreError } from "./store.ts";
 import type { ClaimedWork, MessageRow, WaitingRecipient } from "./storeOperation.ts";
@@ -53,7 +53,7 @@ export class PostgresSettlement {
     const { message, destination, owner } = claimed.key;
     const due = waiting.reduce<number | null>((least, one) => Math.min(least ?? one.due, one.due), null);
     const history = attemptsJson(attempts, claimed.recipients);
-    const values = [owner, message, destination, due, due === null ? null : json(waiting), history];
+    const values = [owner, message, destination, due, due === null ? null : waitingJson(waiting), history];
     const delivered = settled.filter(({ outcome }) => outcome.kind === "delivered").map(({ index }) => index);
     return this.#persistence.record(async () => {
       const messages: MessageRow[] = [];

@@ -77,7 +77,10 @@ export type QueueStatistic = {
   /** Entries: a message counts once for each of its destinations. */
   messages: number;
   recipients: number;
-  /** Of a long queue it may be somewhat too early (acceptanceTimes.ts). */
+  /**
+   * Of a long queue it may be somewhat too early (acceptanceTimes.ts); by reason, in a shared queue, it is that of the oldest entry of the
+   * destinations where the reason occurs.
+   */
   oldestAcceptedAt: number;
   /** The most frequent last reason (as `reasonGroup` makes it), where the key is a destination and something was tried. */
   reason?: string;
