@@ -22,6 +22,7 @@ const FAILURE_SECONDS = 10;
 /** For a server that has no address at all. */
 const ABSENCE_SECONDS = 60;
 const MIN_TTL_SECONDS = 5;
+const FAILED: SourceAnswer = { kind: "failed", reason: "the look-up broke off" };
 
 /** Looks up and remembers the addresses of name servers, from the zones that these names belong to. */
 export class NameserverAddresses {
@@ -42,14 +43,33 @@ export class NameserverAddresses {
     return this.#known.get(nameserver)?.value;
   }
 
-  /** The addresses of one name server; [] when they cannot be found out. An alias is not followed (RFC 2181 §10.3). */
-  async lookUp(nameserver: DomainName, undertaking: Undertaking): Promise<readonly string[]> {
+  /**
+   * The addresses of one name server: first those of the family that is found sooner, then all; [] when they cannot be found out. Some
+   * servers never answer for one of the families, and that must not cost the question its time. An alias is not followed (RFC 2181 §10.3).
+   */
+  async *lookUp(nameserver: DomainName, undertaking: Undertaking): AsyncGenerator<readonly string[], void, undefined> {
     const remembered = this.remembered(nameserver);
-    if (remembered !== undefined) return remembered;
-    if (undertaking.depth >= this.#limits.nameserverLookupDepth || !undertaking.budget.spendLookup()) return [];
+    if (remembered !== undefined) return yield remembered;
     const types = [...(this.#policy.ipv4 ? [RR_TYPE.A] : []), ...(this.#policy.ipv6 ? [RR_TYPE.AAAA] : [])];
+    if (types.length === 0 || undertaking.depth >= this.#limits.nameserverLookupDepth || !undertaking.budget.spendLookup())
+      return;
     const below = { ...undertaking, depth: undertaking.depth + 1 };
-    const answers = await Promise.all(types.map((type) => this.#resolve(nameserver, type, below)));
+    const answers = types.map((type) => this.#resolve(nameserver, type, below));
+    const all = Promise.allSettled(answers).then((settled) => {
+      const known = settled.map((one) => (one.status === "fulfilled" ? one.value : FAILED));
+      return this.#remember(nameserver, known, types);
+    });
+    const sooner = answers.map(async (answer, i) => {
+      const found = this.#usable(addressRecords(await answer, nameserver, types[i]));
+      return found.length > 0 ? found : await all;
+    });
+    const first = await Promise.race(sooner);
+    if (this.remembered(nameserver) === undefined) this.#known.set(nameserver, first, MIN_TTL_SECONDS);
+    yield first;
+    yield await all;
+  }
+
+  #remember(nameserver: DomainName, answers: readonly SourceAnswer[], types: readonly number[]): readonly string[] {
     const records = answers.flatMap((answer, i) => addressRecords(answer, nameserver, types[i]));
     const addresses = this.#usable(records);
     const failed = answers.some((answer) => answer.kind === "failed");

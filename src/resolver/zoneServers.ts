@@ -56,7 +56,7 @@ export async function* zoneServers(
     const expanding = new Set(undertaking.expanding).add(zone);
     for (const nameserver of namesToLookUp(delegation, options).slice(0, options.limits.nameserverLookupsPerZone)) {
       if (undertaking.budget.exhausted !== undefined || isContent()) return;
-      yield* fresh(await options.addresses.lookUp(nameserver, { ...undertaking, expanding }));
+      for await (const found of options.addresses.lookUp(nameserver, { ...undertaking, expanding })) yield* fresh(found);
     }
   }
   yield* fresh(nameservers.flatMap((server) => [...server.glue, ...options.delegations.glueOf(server.name)]));

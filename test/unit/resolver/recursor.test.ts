@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Random } from "../../../src/clock.ts";
+import { RR_TYPE } from "../../../src/dns/message.ts";
 import { name } from "../../../src/dns/name.ts";
 import { presentRdata, typeName } from "../../../src/dns/rdataText.ts";
 import { createRecursor, type RecursorOptions } from "../../../src/resolver/recursor.ts";
 import type { AskOptions, SourceAnswer } from "../../../src/resolver/source.ts";
+import type { Transport } from "../../../src/resolver/transport.ts";
 import {
   AuthoritativeServers,
   authority,
@@ -436,6 +438,26 @@ test("IPv6 can be switched off: neither glue nor look-ups", async () => {
   const { ask, internet } = stage(six, { ipv6: false });
   assert.equal(await ask("www.example.com A"), "A 203.0.113.1");
   assert.ok(!internet.sent.some(({ server, question }) => server.includes(":") || question.endsWith("AAAA")));
+});
+
+/** example.com is served by a name in example.net, whose addresses must be looked up. */
+const elsewhere = {
+  [COM]: authority("com", "example.com NS ns.example.net"),
+  [A]: authority("example.net", `ns.example.net A ${B}`, "ns.example.net AAAA 2001:db8::b"),
+};
+
+test("a look-up that never ends for one family does not keep the other family's addresses waiting", async () => {
+  const { internet } = stage(elsewhere);
+  const exchange: Transport["exchange"] = (server, query, wait) =>
+    query.type === RR_TYPE.AAAA ? new Promise(() => undefined) : internet.exchange(server, query, wait);
+  const { ask } = stage({}, { transport: { exchange } });
+  assert.equal(await ask("www.example.com A"), "A 203.0.113.1");
+});
+
+test("where the addresses of the family found first do not answer, the other's are asked", async () => {
+  const { ask, internet } = stage({ ...elsewhere, [B]: silent, "2001:db8::b": example });
+  assert.equal(await ask("www.example.com A"), "A 203.0.113.1");
+  assert.ok(internet.questions(B).length > 0);
 });
 
 test("servers that are silent about a minimised name are not asked for the whole one", async () => {
