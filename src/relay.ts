@@ -94,7 +94,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (options.onQuestion === undefined) {
       const admin = await createAdmin({ listen: parts.config.admin.listen, ...operator, metrics, checks, placeOf: networkOf });
       opened.push(() => admin.close());
-    } else options.onQuestion(answersOf(parts, { metrics, checks, store, resolver, engine }));
+    } else options.onQuestion(answersOf(parts, { metrics, checks, store, engine, operator }));
     const control = await openControl(parts, operator);
     opened.push(() => control.close());
     resolver.start();

@@ -43,7 +43,8 @@ export async function openControlSocket(api: Api, directory: string): Promise<Co
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(path, () => resolve());
+      // A worker process would have its supervisor make the socket, which has another umask, and other descriptors below /proc/self.
+      server.listen({ path, exclusive: true }, () => resolve());
       process.umask(mask);
     });
   } finally {

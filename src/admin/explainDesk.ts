@@ -1,20 +1,21 @@
 import type { TargetError } from "../delivery/explain.ts";
-import type { Explanation } from "../diagnosis/explanation.ts";
+import type { Html } from "./html.ts";
 
 /**
  * Explanations for the page: each makes the relay ask DNS and connect outwards, so there are few at a time and few in a minute. One that takes longer
  * than a browser's user waits goes on, and is there when it is asked for again.
  */
+export type PageExplanation = { kind: "explained"; content: Html } | TargetError;
+
 export type DeskAnswer =
-  | { kind: "explained"; explanation: Explanation }
-  | TargetError
+  | PageExplanation
   /** Not begun: to be asked for again. */
   | { kind: "busy"; because: string }
   | { kind: "slow" }
   | { kind: "failed"; reason: string };
 
 export type DeskOptions = {
-  explain: (target: string) => Promise<Explanation | TargetError>;
+  explain: (target: string) => Promise<PageExplanation>;
   monotonic: () => number;
   patienceMilliseconds?: number;
 };
@@ -70,8 +71,7 @@ export class ExplainDesk {
 
   async #explained(target: string): Promise<DeskAnswer> {
     try {
-      const said = await this.#options.explain(target);
-      return said.kind === "error" ? said : { kind: "explained", explanation: said };
+      return await this.#options.explain(target);
     } catch (error) {
       // It rejects on a bug only; whoever looks at the page should read of it.
       return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };

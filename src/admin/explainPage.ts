@@ -42,7 +42,7 @@ function notAllowed(visitor: Visitor): Html {
 function answerText(answer: DeskAnswer, target: string): Html {
   switch (answer.kind) {
     case "explained":
-      return explained(answer.explanation);
+      return answer.content;
     case "error":
       return html`<p class="alarm" role="alert">${shortened(target, 80)}: ${answer.reason}</p>`;
     case "busy":
@@ -57,7 +57,8 @@ function answerText(answer: DeskAnswer, target: string): Html {
   }
 }
 
-function explained({ target, seen, verdict, findings }: Explanation): Html {
+/** The verdict, what was found, and what it rests on. */
+export function explanationContent({ target, seen, verdict, findings }: Explanation): Html {
   const told = verdict.reason === undefined || findings.some(({ severity }) => severity === "error");
   const more = findings.length - MAX_FINDINGS;
   return html`<section class="verdict ${LOOKS[verdict.kind]}" aria-label="Verdict"><h2><span class="mark" aria-hidden="true">${MARKS[verdict.kind]}</span> ${sentenceCase(HEADLINES[verdict.kind])}</h2>

@@ -14,6 +14,11 @@ export class Html {
   }
 }
 
+/** Markup that this program wrote: in another of its processes, or as a style sheet. */
+export function ownMarkup(markup: string): Html {
+  return new Html(Object.assign([markup], { raw: [markup] }), []);
+}
+
 export type HtmlValue = string | number | undefined | Html | readonly Html[];
 
 export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {

@@ -67,6 +67,17 @@ export class OutcomeSeries {
     if (this.#minutes.size > SERIES_MINUTES && oldest !== undefined) this.#minutes.delete(oldest);
   }
 
+  /** Forgets everything but what others have counted: each of `counted` is one process's minutes. */
+  replace(counted: readonly (readonly OutcomeMinute[])[]): void {
+    this.#minutes.clear();
+    for (const { minute, counts, delivered } of counted.flat()) {
+      const sum = this.#minutes.get(minute) ?? { minute, counts: noOutcomes(), delivered: 0 };
+      for (const group of OUTCOME_GROUPS) sum.counts[group] += counts[group];
+      sum.delivered += delivered;
+      this.#minutes.set(minute, sum);
+    }
+  }
+
   /** The last `minutes`, that of `now` included, where there was anything. */
   since(now: number, minutes = SERIES_MINUTES): readonly OutcomeMinute[] {
     const last = minuteOf(now);

@@ -1,5 +1,3 @@
-import type { TargetError } from "../delivery/explain.ts";
-import type { Explanation } from "../diagnosis/explanation.ts";
 import type { QueueAdmin, QueuePage } from "../spool/queueAdmin.ts";
 import type { QueueCounts } from "../spool/store.ts";
 import { type Access, type Actor, type Caller, permissionOf, permissionOfSession, permissionToLogIn } from "./access.ts";
@@ -7,7 +5,7 @@ import type { Api } from "./api.ts";
 import { type Asked, asked } from "./asked.ts";
 import { CONFIRM_SAMPLE, confirmPage, loginPage } from "./askPage.ts";
 import type { DeliveryRing } from "./deliveryRing.ts";
-import { ExplainDesk } from "./explainDesk.ts";
+import { ExplainDesk, type PageExplanation } from "./explainDesk.ts";
 import { explainPage } from "./explainPage.ts";
 import { CHECK_MILLISECONDS, type Check, checksWithin } from "./health.ts";
 import { type Html, html } from "./html.ts";
@@ -50,7 +48,7 @@ export type PageOptions = {
   counts: () => Promise<QueueCounts>;
   ring: DeliveryRing;
   series: OutcomeSeries;
-  explain: (target: string) => Promise<Explanation | TargetError>;
+  explain: (target: string) => Promise<PageExplanation>;
   monotonic: () => number;
 };
 

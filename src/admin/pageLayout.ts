@@ -1,4 +1,4 @@
-import { Html, html } from "./html.ts";
+import { type Html, html, ownMarkup } from "./html.ts";
 import { PAGE_STYLE, PAGE_STYLE_HASH } from "./pageStyle.ts";
 
 /** What every page has around its content, and how it goes out. */
@@ -58,7 +58,7 @@ export function page(status: number, layout: Layout, headers: Readonly<Record<st
   const { markup } = html`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title} · ${hostname}</title><link rel="icon" href="/favicon.svg" type="image/svg+xml">
-<style>${raw(PAGE_STYLE)}</style></head>
+<style>${ownMarkup(PAGE_STYLE)}</style></head>
 <body><a class="skip" href="#content">Skip to the content</a>
 <header class="top"><p class="name">dane-relay <span class="quiet">${hostname}</span></p>
 ${visitor.kind === "stranger" ? undefined : navigation(place)}
@@ -71,11 +71,6 @@ ${content}
 </body></html>
 `;
   return { status, type: HTML_TYPE, body: markup, headers };
-}
-
-/** Our own style sheet, as it is: the hash of the policy is that of its text. */
-function raw(style: typeof PAGE_STYLE): Html {
-  return new Html(Object.assign([style], { raw: [style] }), []);
 }
 
 function navigation(place: Layout["place"]): Html {

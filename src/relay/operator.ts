@@ -13,6 +13,7 @@ import { openAdminAccess } from "./adminAccess.ts";
 import { auditEvent } from "./auditRecord.ts";
 import { createExplain } from "./explain.ts";
 import type { Watch } from "./hostHistory.ts";
+import { createPageExplain, shownExplanation, type ToldExplanation } from "./pageExplain.ts";
 import type { Parts } from "./parts.ts";
 import type { Submission } from "./submission.ts";
 
@@ -20,6 +21,9 @@ import type { Submission } from "./submission.ts";
 export type Operator = {
   api: Api;
   page: OperatorPage;
+  /** What the supervisor of this process asks for its own page. */
+  facts(): RelayFacts;
+  explain(target: string): Promise<ToldExplanation>;
   /** For /readyz: nothing where the token's file can be used. */
   tokenCheck(): readonly Check[];
   /** Reads the token again, from another file where it is elsewhere now; it counts from `apply` on. */
@@ -57,21 +61,20 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
   const { now, monotonic } = clock;
   const state = async (): Promise<RelayState> => ({ ...facts(), checks: await checks(), counts: await store.counts() });
   const api = new Api({ queueAdmin, access, ring, now, monotonic, state, onAudit: (record) => audited(record, parts, engine) });
+  const configured = (): Config => inForce;
+  const { random } = parts;
+  const explained = createExplain({ config: configured, resolver, mtaSts, clock, random, historyOf: watch.certificatesOf });
+  const explain = createPageExplain(explained, configured);
   const page = new OperatorPage({
     ...{ api, queueAdmin, access, facts, checks, ring, series, monotonic },
     counts: () => store.counts(),
-    explain: createExplain({
-      config: () => inForce,
-      resolver,
-      mtaSts,
-      clock,
-      random: parts.random,
-      historyOf: watch.certificatesOf,
-    }),
+    explain: async (target) => shownExplanation(await explain(target)),
   });
   return {
     api,
     page,
+    facts,
+    explain,
     tokenCheck: check,
     reload: (changed) => {
       const reading = reload(changed);

@@ -1,30 +1,36 @@
 import type { Caller } from "../admin/access.ts";
-import { Api, type ApiOptions, type ApiRequest } from "../admin/api.ts";
+import { Api, type ApiOptions, type ApiRequest, type AuditRecord } from "../admin/api.ts";
 import type { ApiAnswer } from "../admin/apiAnswer.ts";
 import { DeliveryRing } from "../admin/deliveryRing.ts";
+import type { PageExplanation } from "../admin/explainDesk.ts";
 import type { Check } from "../admin/health.ts";
+import { OutcomeSeries } from "../admin/outcomeSeries.ts";
+import { OperatorPage, type PageOptions } from "../admin/page.ts";
+import type { PageAnswer } from "../admin/pageLayout.ts";
 import type { RelayState } from "../admin/relayStatus.ts";
+import type { RelayFacts } from "../admin/relayVerdict.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { QueueAction, QueueAdmin, QueueChange, QueueFilter } from "../spool/queueAdmin.ts";
 import { SeveralQueues } from "../spool/severalQueues.ts";
-import { type QueueCounts, StoreError } from "../spool/store.ts";
+import type { QueueCounts } from "../spool/store.ts";
 import type { Supervisor } from "../workers/supervisor.ts";
 import { type AdminAccess, openAdminAccess } from "./adminAccess.ts";
 import { auditEvent } from "./auditRecord.ts";
+import { shownExplanation, type ToldExplanation } from "./pageExplain.ts";
 import { WorkerQueue } from "./queueQuestion.ts";
-import type { WorkerState } from "./worker.ts";
+import { WorkerStates } from "./workerStates.ts";
 
-/** The operator's API over all worker processes: the same questions and answers as those of a relay that is one process. */
-export type SupervisedOperator = { api: Api; reload: AdminAccess["reload"] };
+/** The operator's API and page over all worker processes: the same questions and answers as those of a relay that is one process. */
+export type SupervisedOperator = { api: Api; page: OperatorPage; reload: AdminAccess["reload"] };
 
 export type SupervisedParts = { config: Config; clock: Clock; log: Log; version?: string };
 
 /** An action on a long queue takes its time. */
 const QUEUE_MILLISECONDS = 110_000;
-/** What the workers say of themselves is believed so long. */
-const STATE_MILLISECONDS = 1000;
+/** The page waits no longer for its answer than its reader; a host that is slow is waited for by the worker. */
+const EXPLAIN_MILLISECONDS = 600_000;
 
 /** Throws when the token cannot be read. */
 export function openSupervisedOperator(
@@ -35,30 +41,40 @@ export function openSupervisedOperator(
   const { config, clock, log } = parts;
   const startedAt = clock.now();
   const { access, reload } = openAdminAccess(parts);
-  const ring = new DeliveryRing();
-  let known: readonly WorkerState[] = [];
-  let knownAt = Number.NEGATIVE_INFINITY;
-  const refresh = async (): Promise<void> => {
-    if (clock.monotonic() - knownAt < STATE_MILLISECONDS) return;
-    knownAt = clock.monotonic();
-    const answers = await supervisor.ask("state");
-    known = answers.flatMap(({ answer }) => (answer.what === "state" ? [answer.state as WorkerState] : []));
-    ring.replace(known.flatMap(({ deliveries }) => deliveries).sort((one, other) => one.at - other.at));
-  };
-  const state = async (): Promise<RelayState> => ({
+  const [ring, series] = [new DeliveryRing(), new OutcomeSeries()];
+  const states = new WorkerStates(supervisor, { clock, spool: config.spool.kind }, { ring, series });
+  const refresh = (): Promise<void> => states.refresh();
+  const facts = (): RelayFacts => ({
     version: parts.version ?? "unknown",
     hostname: config.hostname,
     startedAt,
     now: clock.now(),
-    checks: await checks(),
-    ...merged(known, config.spool.kind),
+    ...states.facts(),
   });
-  const options: ApiOptions = {
-    queueAdmin: allQueues(supervisor, config.spool.kind),
-    ...{ access, ring, state, now: clock.now, monotonic: clock.monotonic },
-    onAudit: (record) => log.event(auditEvent(record)),
+  const { now, monotonic } = clock;
+  const queueAdmin = allQueues(supervisor, config.spool.kind);
+  const counts = async (): Promise<QueueCounts> => states.counts();
+  const state = async (): Promise<RelayState> => ({ ...facts(), checks: await checks(), counts: await counts() });
+  const onAudit = (record: AuditRecord): void => log.event(auditEvent(record));
+  const api = new RefreshedApi({ queueAdmin, access, ring, state, now, monotonic, onAudit }, refresh);
+  const explain = explainInTurn(supervisor);
+  const page = new RefreshedPage({ api, queueAdmin, access, facts, checks, counts, ring, series, explain, monotonic }, refresh);
+  return { api, page, reload };
+}
+
+/** Each by another worker. What it cannot do is told as an error of the relay. */
+function explainInTurn(supervisor: Supervisor): (target: string) => Promise<PageExplanation> {
+  let turn = 0;
+  return async (target) => {
+    const { workers } = supervisor;
+    const worker = workers[turn % workers.length];
+    turn += 1;
+    if (worker === undefined) throw new Error("there is no worker");
+    const answer = await worker.ask("explain", target, EXPLAIN_MILLISECONDS);
+    if (answer.what === "explain") return shownExplanation(answer.said as ToldExplanation);
+    const reason = answer.what === "failed" ? answer.reason : "it answered another question";
+    throw new Error(`the worker of ${worker.shard}: ${reason}: ask again`);
   };
-  return { api: new RefreshedApi(options, refresh), reload };
 }
 
 class RefreshedApi extends Api {
@@ -70,6 +86,20 @@ class RefreshedApi extends Api {
   }
 
   override async answer(request: ApiRequest, caller: Caller): Promise<ApiAnswer> {
+    await this.#refresh();
+    return super.answer(request, caller);
+  }
+}
+
+class RefreshedPage extends OperatorPage {
+  readonly #refresh: () => Promise<void>;
+
+  constructor(options: PageOptions, refresh: () => Promise<void>) {
+    super(options);
+    this.#refresh = refresh;
+  }
+
+  override async answer(...[request, caller]: Parameters<OperatorPage["answer"]>): Promise<PageAnswer> {
     await this.#refresh();
     return super.answer(request, caller);
   }
@@ -88,28 +118,5 @@ function allQueues(supervisor: Supervisor, spool: Config["spool"]["kind"]): Queu
     show: (id) => queues().show(id),
     statistics: (by, limit) => queues().statistics(by, limit),
     act: (action: QueueAction, filter: QueueFilter): Promise<QueueChange> => queues().act(action, filter),
-  };
-}
-
-function merged(
-  states: readonly WorkerState[],
-  spool: Config["spool"]["kind"],
-): Pick<RelayState, "validation" | "counts" | "exceptions"> {
-  const [first] = states;
-  if (first === undefined) throw new StoreError("io", "no worker answers: its log lines say why");
-  // One that cannot validate is what the operator must know of.
-  const broken = states.find(({ validation }) => validation.kind !== "validating");
-  const counts = spool === "file" ? states.map((one) => one.counts).reduce(sumOf) : first.counts;
-  return { validation: (broken ?? first).validation, counts, exceptions: first.exceptions };
-}
-
-function sumOf(one: QueueCounts, other: QueueCounts): QueueCounts {
-  const ages = [one, other].flatMap(({ oldestAcceptedAt }) => oldestAcceptedAt ?? []);
-  return {
-    incoming: one.incoming + other.incoming,
-    active: one.active + other.active,
-    deferred: one.deferred + other.deferred,
-    held: one.held + other.held,
-    ...(ages.length === 0 ? {} : { oldestAcceptedAt: Math.min(...ages) }),
   };
 }

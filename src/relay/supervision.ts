@@ -65,6 +65,7 @@ export async function superviseWorkers(options: SupervisionOptions): Promise<Rel
   const admin = await createAdmin({
     listen: config.admin.listen,
     api: operator.api,
+    page: operator.page,
     metrics: () => metricsOf(supervisor),
     checks,
     placeOf: networkOf,
@@ -113,6 +114,7 @@ async function checksOf(supervisor: Supervisor): Promise<readonly Check[]> {
       case "metrics":
       case "state":
       case "queue":
+      case "explain":
         return [
           { name: shard, status: "failed", text: answer.what === "failed" ? answer.reason : "it answered another question" },
         ];

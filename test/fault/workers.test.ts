@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -142,6 +142,10 @@ test("a worker is killed under load: what it acknowledged arrives; the queue of 
         for (const subject of left) assert.equal(await send(two.address, subject), "acknowledged");
         assert.equal(await queued(two), left.length);
         await oneQueue(two, directory, left.length);
+        await onePage(two, peer, left.length);
+        await queueCommand(directory, "release", "--all");
+        for (const shard of ["shard-1", "shard-2"])
+          assert.equal(statSync(join(directory, "spool", shard, "control.sock")).mode & 0o777, 0o600, shard);
         assert.equal(await stopped(two), "0", two.log());
       } finally {
         two.process.kill("SIGKILL");
@@ -275,6 +279,40 @@ async function oneQueue(serving: Serving, directory: string, expected: number): 
   assert.match(serving.log(), /"event":"audit","who":"token","client":"127\.[0-9.]+","action":"hold"/);
   // By the workers' own sockets.
   assert.match(await queueCommand(directory, "release", "--all"), new RegExp(`^${expected} entries released`));
+}
+
+/** The operator's page of the supervisor: what waits in all parts, an action on it, and an explanation that a worker makes. */
+async function onePage(serving: Serving, peer: Peer, expected: number): Promise<void> {
+  const form = (fields: Record<string, string>, headers = {}): RequestInit => ({
+    method: "POST",
+    body: new URLSearchParams(fields),
+    headers,
+    redirect: "manual",
+  });
+  assert.match(await get(serving, "/queue"), /^401 .*name="token"/s);
+  const opened = await fetch(`${serving.admin}/login`, form({ token: "the-second-token-of-this-test", back: "/" }));
+  assert.equal(opened.status, 303);
+  const headers = { cookie: opened.headers.get("set-cookie")?.split(";")[0] ?? "" };
+  const page = async (path: string): Promise<string> => (await fetch(`${serving.admin}${path}`, { headers })).text();
+  const overview = await page("/");
+  assert.match(overview, /The relay is degraded/, "its resolver is broken");
+  assert.match(overview, /shard-1 spool.*shard-2 spool/s);
+  assert.match(overview, /example\.net<\/a>/);
+  assert.doesNotMatch(overview, /No delivery was attempted/);
+  const listed = await page("/queue");
+  const ids = [...listed.matchAll(/name="id" value="(\w+)"/g)].map(([, id]) => id);
+  assert.equal(ids.length, expected);
+  const csrf = /name="csrf" value="([^"]+)"/.exec(listed)?.[1] ?? "";
+  const held = await fetch(
+    `${serving.admin}/queue/act`,
+    form({ csrf, action: "hold", id: ids[0] ?? "", back: "/queue" }, headers),
+  );
+  assert.equal(held.status, 303);
+  assert.match(serving.log(), /"event":"audit","who":"session","client":"127\.[0-9.]+","action":"hold","filter":\{"ids":/);
+  assert.match(await page("/queue"), /role="status"><p>1 (?:entry held|left alone)/);
+  assert.match(await page(`/queue/${ids[1]}`), /Who still waits.*451 4\.3\.2 later.*How the last attempts were protected/s);
+  assert.match(await page("/explain?domain=example.net"), new RegExp(`<h3>${peer.address.replaceAll(".", "\\.")}:${peer.port} `));
+  assert.match(await page(`/explain?domain=${encodeURIComponent("[127.0.0.1]:22")}`), /next hops of delivery\.routes only/);
 }
 
 async function queueCommand(directory: string, ...words: string[]): Promise<string> {
