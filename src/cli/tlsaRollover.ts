@@ -1,6 +1,3 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { isIP } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { systemClock, systemRandom } from "../clock.ts";
@@ -15,15 +12,15 @@ import {
   recordOf,
   type Sight,
 } from "../diagnosis/doubleTlsa.ts";
-import { type DomainName, displayName, isName, parseName } from "../dns/name.ts";
-import type { OwnHost, PublishOptions } from "../relay/ownHost.ts";
-import { type AuthoritativeServer, serverFrom } from "../rollover/authoritativeServers.ts";
+import { displayName } from "../dns/name.ts";
+import type { OwnHost } from "../relay/ownHost.ts";
 import {
   activeLink,
   beginFolder,
   type Folder,
   fingerprintOfKey,
   keyFile,
+  makeFolder,
   readFolder,
   requestFile,
   switchKeys,
@@ -32,36 +29,21 @@ import {
   withStandby,
   writeState,
 } from "../rollover/folder.ts";
-import { parseTsigKey } from "../rollover/tsigKeyFile.ts";
+import { FolderLock } from "../rollover/folderLock.ts";
 import { type ExitStatus, readArguments, type Terminal, UsageError } from "./command.ts";
 import { complain, configurationOf } from "./configuration.ts";
+import { nameOf, privateKeyIn, publishOptions, ROLLOVER_OPTIONS, serverOf, ttlOf, type Values } from "./tlsaRolloverOptions.ts";
 import { statusText, unsafeText, zoneLines } from "./tlsaRolloverText.ts";
 
 /** `tlsa rollover`: the double-TLSA scheme for one's own host, step by step; each step refuses while it would cost a delivery. */
 
 const SMTP_PORT = 25;
-const DEFAULT_TTL = 3600;
 /** Between two looks of `--wait`: a quarter of the TTL, within these. */
 const LEAST_WAIT_SECONDS = 1;
 const MOST_WAIT_SECONDS = 300;
 
-const OPTIONS = {
-  dir: { type: "string" },
-  host: { type: "string" },
-  port: { type: "string" },
-  key: { type: "string" },
-  server: { type: "string", multiple: true },
-  update: { type: "string" },
-  zone: { type: "string" },
-  tsig: { type: "string" },
-  ttl: { type: "string" },
-  wait: { type: "boolean" },
-  config: { type: "string" },
-} as const;
-
-type Values = ReturnType<typeof readArguments<typeof OPTIONS>>["values"];
-/** One run: the folder, what it holds, and the host as the world sees it. */
-type Run = { folder: Folder; rollover: Rollover; host: OwnHost; values: Values; terminal: Terminal };
+/** One run: the folder, what it holds, and the host as the world sees it. `lock` is held, but not while it waits. */
+type Run = { folder: Folder; rollover: Rollover; host: OwnHost; values: Values; terminal: Terminal; lock: FolderLock };
 
 const STEPS: Readonly<Record<string, (run: Run) => Promise<ExitStatus>>> = {
   status,
@@ -72,15 +54,39 @@ const STEPS: Readonly<Record<string, (run: Run) => Promise<ExitStatus>>> = {
 };
 
 export async function rollover(args: readonly string[], terminal: Terminal): Promise<ExitStatus> {
-  const { values, positionals } = readArguments(args, OPTIONS);
+  const { values, positionals } = readArguments(args, ROLLOVER_OPTIONS);
   const [step = "", ...more] = positionals;
   const known = ["init", ...Object.keys(STEPS)];
   if (!known.includes(step) || more.length > 0) throw new UsageError(`tlsa rollover takes one step of ${known.join(", ")}`);
   if (values.dir === undefined) throw new UsageError("--dir is needed: where the rollover's keys are kept");
   const folder = { directory: values.dir };
+  if (step === "init") await makeFolder(folder);
+  const lock = lockOf(folder);
+  try {
+    if ((await lock.take()) === "taken") return await locked(step, { folder, values, terminal, lock });
+    terminal.err(`another run of \`tlsa rollover\` is at work in ${folder.directory}: try again\n`);
+    return 1;
+  } finally {
+    lock.close();
+  }
+}
+
+/** Without the folder there is nothing to lock, nor a rollover. */
+function lockOf(folder: Folder): FolderLock {
+  try {
+    return new FolderLock(folder);
+  } catch (error) {
+    const absent = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (absent) throw new UsageError(`there is no ${folder.directory}: begin with init`);
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+type Locked = Pick<Run, "folder" | "values" | "terminal" | "lock">;
+
+async function locked(step: string, { folder, values, terminal, lock }: Locked): Promise<ExitStatus> {
   if (step === "init") return init(folder, values, terminal);
-  const reading = await readFolder(folder);
-  if (reading.kind === "unusable") throw new UsageError(reading.because);
+  const rollover = await rolloverIn(folder);
   const loaded = configurationOf(values.config, terminal);
   if (loaded.kind === "invalid") {
     complain(loaded, terminal);
@@ -91,10 +97,16 @@ export async function rollover(args: readonly string[], terminal: Terminal): Pro
   const { openOwnHost } = await import("../relay/ownHost.ts");
   const host = await openOwnHost(loaded.config, servers, { clock: systemClock, random: systemRandom });
   try {
-    return await (STEPS[step] ?? status)({ folder, rollover: reading.rollover, host, values, terminal });
+    return await (STEPS[step] ?? status)({ folder, rollover, host, values, terminal, lock });
   } finally {
     host.close();
   }
+}
+
+async function rolloverIn(folder: Folder): Promise<Rollover> {
+  const reading = await readFolder(folder);
+  if (reading.kind === "unusable") throw new UsageError(reading.because);
+  return reading.rollover;
 }
 
 async function init(folder: Folder, values: Values, terminal: Terminal): Promise<ExitStatus> {
@@ -155,10 +167,23 @@ async function permitted(
     if (words !== said) run.terminal.err(`waiting: ${words}\n`);
     said = words;
     const seconds = Math.min(MOST_WAIT_SECONDS, Math.max(LEAST_WAIT_SECONDS, run.rollover.largestTtlSeconds / 4));
+    run.lock.release();
     await delay(seconds * 1000, undefined, { signal: stop.signal }).catch((error: unknown) => {
       if (!stop.signal.aborted) throw error;
     });
+    if ((await run.lock.take(Number.POSITIVE_INFINITY, stop.signal)) === "busy") return { permission, seen };
+    const rollover = await rolloverIn(run.folder);
+    if (!sameKeys(rollover, run.rollover)) return { permission: OTHER_KEYS, seen };
+    run = { ...run, rollover };
   }
+}
+
+const OTHER_KEYS: Permission = { kind: "unsafe", because: "another run has changed the keys meanwhile: begin again" };
+
+/** Since when they are published may have changed: others look too. */
+function sameKeys({ keys: one }: Rollover, { keys: other }: Rollover): boolean {
+  const named = (keys: readonly OwnKey[]): string => keys.map(({ role, fingerprint }) => `${role} ${fingerprint}`).join();
+  return named(one) === named(other);
 }
 
 async function publish(run: Run): Promise<ExitStatus> {
@@ -232,55 +257,4 @@ async function hook(run: Run): Promise<ExitStatus> {
 function notNow(permission: Extract<Permission, { kind: "unsafe" }>, terminal: Terminal): ExitStatus {
   terminal.err(`not safe now: ${unsafeText(permission)}\n`);
   return 1;
-}
-
-async function publishOptions(values: Values): Promise<PublishOptions> {
-  const server = values.update === "auto" || values.update === undefined ? undefined : serverOf(values.update);
-  return {
-    ttlSeconds: ttlOf(values),
-    ...(server === undefined ? {} : { server }),
-    ...(values.zone === undefined ? {} : { zone: nameOf(values.zone, "--zone") }),
-    ...(values.tsig === undefined ? {} : { key: await tsigKeyIn(values.tsig) }),
-  };
-}
-
-async function tsigKeyIn(file: string) {
-  const key = parseTsigKey((await contentOf(file)).toString("utf8"));
-  if ("kind" in key) throw new UsageError(`${file}: ${key.reason}`);
-  return key;
-}
-
-async function privateKeyIn(file: string): Promise<KeyObject> {
-  const content = await contentOf(file);
-  try {
-    return createPrivateKey(content);
-  } catch (error) {
-    throw new UsageError(`${file}: no private key: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function contentOf(file: string): Promise<Buffer> {
-  return readFile(file).catch((error: unknown) => {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  });
-}
-
-function serverOf(text: string): AuthoritativeServer {
-  const server = serverFrom(text);
-  if (server === undefined || isIP(server.address) === 0)
-    throw new UsageError(`${JSON.stringify(text)} is no IP address, IP:PORT or [IP]:PORT`);
-  return server;
-}
-
-function nameOf(text: string, option: string): DomainName {
-  const name = parseName(text);
-  if (isName(name)) return name;
-  throw new UsageError(`${option}: ${JSON.stringify(text)} is no name: ${name.reason}`);
-}
-
-function ttlOf({ ttl }: Values): number {
-  if (ttl === undefined) return DEFAULT_TTL;
-  const seconds = /^\d{1,9}$/.test(ttl) ? Number(ttl) : Number.NaN;
-  if (Number.isNaN(seconds)) throw new UsageError(`--ttl takes seconds, not ${JSON.stringify(ttl)}`);
-  return seconds;
 }

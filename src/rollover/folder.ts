@@ -85,9 +85,13 @@ export async function writeState({ directory }: Folder, rollover: Rollover): Pro
   await replaceFile(join(directory, STATE_FILE), `${JSON.stringify({ version: VERSION, ...rollover }, null, 2)}\n`);
 }
 
-/** Makes the directory with its first keys: `active` is a key in use, or a new one. Rejects when there is a rollover already. */
+/** For its owner alone; as it is where there is one. */
+export async function makeFolder({ directory }: Folder): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/** Fills the folder with its first keys: `active` is a key in use, or a new one. Rejects when there is a rollover already. */
 export async function beginFolder(folder: Folder, host: string, port: number, active: KeyObject | undefined): Promise<Rollover> {
-  await mkdir(folder.directory, { recursive: true, mode: 0o700 });
   const existing = await readFolder(folder);
   if (existing.kind === "rollover") throw new Error(`${folder.directory} has a rollover of ${existing.rollover.host} already`);
   const key = active ?? newKey();
