@@ -37,7 +37,7 @@ const RULES: readonly Rule[] = [
     matches: (one) =>
       isLaxer(one) &&
       one.delv !== undefined &&
-      one.delv.status === one.ours.status &&
+      one.delv.status !== "refused" &&
       (one.mutant.question.type === RR_TYPE.DNAME || one.mutant.question.type === RR_TYPE.CNAME) &&
       "records" in one.ours &&
       one.ours.records.includes(" CNAME "),
