@@ -45,8 +45,17 @@ export type AcceptedEvent = {
   tlsRequired?: "yes" | "no";
 };
 
-/** A log-in at submission or at the operator's page that did not succeed; `user` only where there is one of that name: what else is given may be a password. */
-export type AuthenticationEvent = { event: "authentication"; result: "failed"; client: string; reason: string; user?: string };
+/**
+ * A log-in at submission or at the operator's page that did not succeed; `user` only where there is one of that name: what else is given may be a password.
+ * `succeeded`: at the operator's page, whose actions are then audited.
+ */
+export type AuthenticationEvent = {
+  event: "authentication";
+  result: "failed" | "succeeded";
+  client: string;
+  reason: string;
+  user?: string;
+};
 
 /** What a look-up was: the words of design.md §4. */
 export type DnssecWord = "secure" | "insecure" | "bogus" | "failed" | "not-asked";
@@ -237,6 +246,7 @@ export function levelOf(event: LogEvent): LogLevel {
     case "tlsrpt":
       return event.result === "failed" || event.result === "unsigned" ? "warn" : "info";
     case "authentication":
+      return event.result === "succeeded" ? "info" : "warn";
     case "dkim":
       return "warn";
     case "accepted":

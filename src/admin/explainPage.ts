@@ -17,6 +17,10 @@ export type ExplainView = { target: string; answer: DeskAnswer | undefined; visi
 const MAX_FINDINGS = 30;
 const MAX_PASTED_LINES = 20;
 const TEXT_CHARACTERS = 1500;
+/** Of lists that the destination chose: its policy, where it wants reports, its hosts, its signatures. */
+const LIST_CHARACTERS = 600;
+const MAX_LISTED_HOSTS = 30;
+const MAX_SIGNATURES = 8;
 const LOOKS = { deliverable: "fine", "not-deliverable": "trouble", undecided: "degraded" } as const;
 const MARKS = { deliverable: "✓", "not-deliverable": "✗", undecided: "?" } as const;
 
@@ -84,7 +88,7 @@ function findingBox({ class: name, severity, host, explanation, rfc, actor, reme
   const lines = paste.slice(0, MAX_PASTED_LINES);
   return html`<section class="finding ${severity}"><h3>${sentenceCase(severity)}: ${name}, ${host} <span class="quiet small">${rfc}</span></h3>
 <p>${beginning(explanation, TEXT_CHARACTERS)}</p>
-<p><strong>Who:</strong> ${ACTOR_WORDS[actor]}.<br><strong>What:</strong> ${remedy}${lines.length === 0 ? "." : ":"}</p>
+<p><strong>Who:</strong> ${ACTOR_WORDS[actor]}.<br><strong>What:</strong> ${beginning(remedy, TEXT_CHARACTERS)}${lines.length === 0 ? "." : ":"}</p>
 ${lines.length === 0 ? undefined : html`<pre tabindex="0" aria-label="to paste">${lines.map((line) => html`${line}\n`)}</pre>`}</section>`;
 }
 
@@ -95,13 +99,14 @@ function routeText({ destination, route }: Observation): Html {
     case "unroutable":
       return html`<p>It leads to no host; what was found says why.</p>`;
     case "hosts": {
-      const hosts = route.hosts.map((host) => html`<li>${host}</li>`);
+      const hosts = route.hosts.slice(0, MAX_LISTED_HOSTS).map((host) => html`<li>${shortened(host, LIST_CHARACTERS)}</li>`);
+      const more = route.hosts.length - hosts.length;
       const found = {
         mx: "Its MX records name, in order:",
         "no-mx": "It has no MX record and is its own mail host:",
         route: "delivery.routes, or the port given, names the host:",
       }[route.found];
-      return html`<p>${found}</p><ol>${hosts}</ol>`;
+      return html`<p>${found}</p><ol>${hosts}</ol>${more > 0 ? html`<p>and ${more} more</p>` : undefined}`;
     }
     default:
       return route satisfies never;
@@ -117,10 +122,12 @@ ${nameServers.length === 0 ? undefined : html`<p class="quiet small">Name server
 
 function signatureLines({ signatures }: LookupObservation): Html | undefined {
   if (signatures.length === 0) return undefined;
-  return html`<ul>${signatures.map(
-    ({ keyTag, signer, inception, expiration, verdict }) =>
-      html`<li>signed with key ${keyTag} of ${displayName(signer)}, ${day(inception * 1000)} to ${day(expiration * 1000)}${verdict.kind === "fails" ? `: does not hold, ${verdict.because}` : ""}</li>`,
-  )}</ul>`;
+  return html`<ul>${signatures
+    .slice(0, MAX_SIGNATURES)
+    .map(
+      ({ keyTag, signer, inception, expiration, verdict }) =>
+        html`<li>signed with key ${keyTag} of ${displayName(signer)}, ${day(inception * 1000)} to ${day(expiration * 1000)}${verdict.kind === "fails" ? `: does not hold, ${verdict.because}` : ""}</li>`,
+    )}</ul>`;
 }
 
 function policyText({ sts, tlsrpt }: Observation): Html {
@@ -128,17 +135,17 @@ function policyText({ sts, tlsrpt }: Observation): Html {
     sts === undefined
       ? "not asked for"
       : sts.inForce.kind === "policy"
-        ? `${sts.inForce.policy.mode}, for ${sts.inForce.policy.mx.join(", ")}`
+        ? `${sts.inForce.policy.mode}, for ${shortened(sts.inForce.policy.mx.join(", "), LIST_CHARACTERS)}`
         : sts.record.kind === "absent"
           ? "none"
-          : `published, but none in force (${sts.inForce.because})`;
+          : `published, but none in force (${beginning(sts.inForce.because, LIST_CHARACTERS)})`;
   const reports =
     tlsrpt === undefined
       ? "not asked for"
       : tlsrpt.kind === "absent"
         ? "none wanted"
         : tlsrpt.kind === "record"
-          ? tlsrpt.uris.map(({ text }) => text).join(", ")
-          : `unusable: ${tlsrpt.reason}`;
+          ? shortened(tlsrpt.uris.map(({ text }) => text).join(", "), LIST_CHARACTERS)
+          : `unusable: ${beginning(tlsrpt.reason, LIST_CHARACTERS)}`;
   return html`<p>MTA-STS policy: ${policy}.<br>TLS reports: ${reports}.</p>`;
 }

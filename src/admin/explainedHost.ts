@@ -81,7 +81,7 @@ ${
       })
 }
 ${records.length > MAX_RECORDS ? html`<p>and ${records.length - MAX_RECORDS} more</p>` : undefined}
-${host.sessions.length === 0 ? html`<p class="quiet">Addresses: ${host.addresses.join(", ")}; none was connected to.</p>` : undefined}
+${host.sessions.length === 0 ? html`<p class="quiet">Addresses: ${shortened(host.addresses.join(", "), TEXT_CHARACTERS)}; none was connected to.</p>` : undefined}
 ${host.sessions.slice(0, MAX_SESSIONS).map((session) => sessionSection(session, at))}
 ${more > 0 ? html`<p>and ${more} more addresses</p>` : undefined}`;
 }

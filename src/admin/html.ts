@@ -38,9 +38,14 @@ function escaped(text: string): string {
   return visible(text).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
 }
 
-/** Without what could hide or turn what is written: control characters, marks of direction, invisible ones, halves of characters. */
+/** Control and format characters (marks of direction, invisible ones, tags), line separators, and letters that look like nothing. */
+const HIDING = /\u034f|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]/gu;
+/** More marks on one letter than any script has: they would be drawn over the lines above. */
+const STACK = /(\p{M}{4})\p{M}+/gu;
+
+/** Without what could hide, turn or cover what is written, and without halves of characters. */
 function visible(text: string): string {
-  return text.toWellFormed().replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, "\ufffd");
+  return text.toWellFormed().replace(HIDING, "\ufffd").replace(STACK, "$1\ufffd");
 }
 
 /** The beginning of a sentence, at most `limit` characters, cut between words where that is possible. */

@@ -50,6 +50,8 @@ export type PageOptions = {
   series: OutcomeSeries;
   explain: (target: string) => Promise<PageExplanation>;
   monotonic: () => number;
+  /** Somebody with the token, at `client`. */
+  onLogIn: (client: string) => void;
 };
 
 type RemoteCaller = Caller & { kind: "remote" };
@@ -194,7 +196,10 @@ export class OperatorPage {
     const token = form.get("token")?.trim() ?? "";
     const back = ownPath(form.get("back"));
     const permission = permissionToLogIn(caller, token, this.#options.access());
-    if (permission.kind === "granted") return seeOther(back, { "set-cookie": setCookie(this.#sessions.open(token)) });
+    if (permission.kind === "granted") {
+      this.#options.onLogIn(caller.address);
+      return seeOther(back, { "set-cookie": setCookie(this.#sessions.open(token)) });
+    }
     const { error, message, answer } = permission;
     switch (error) {
       case "wrong-token":

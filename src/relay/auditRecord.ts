@@ -1,6 +1,7 @@
 import type { Actor } from "../admin/access.ts";
 import type { AuditRecord } from "../admin/api.ts";
 import type { AuditEvent } from "../log/auditEvent.ts";
+import type { AuthenticationEvent } from "../log.ts";
 import type { QueueFilter } from "../spool/queueAdmin.ts";
 
 /** Ids that stand in the log; where there were more, it says how many. */
@@ -13,6 +14,11 @@ export function auditEvent(record: AuditRecord): AuditEvent {
   if (record.outcome === "failed") return { ...base, reason: record.reason };
   const { changed, unchanged, busy, unknown } = record.change;
   return { ...base, changed, unchanged, busy, unknown: unknown.length };
+}
+
+/** What the log says of a log-in at the page. */
+export function logInEvent(client: string): AuthenticationEvent {
+  return { event: "authentication", result: "succeeded", client, reason: "the token of admin.tokenFile, at the operator's page" };
 }
 
 function whoOf(actor: Actor): Pick<AuditEvent, "who" | "client"> {

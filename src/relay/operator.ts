@@ -10,7 +10,7 @@ import type { MtaSts } from "../reporting/openMtaSts.ts";
 import type { OpenResolver } from "../resolver/openResolver.ts";
 import type { AdministeredStore } from "../spool/queueAdmin.ts";
 import { openAdminAccess } from "./adminAccess.ts";
-import { auditEvent } from "./auditRecord.ts";
+import { auditEvent, logInEvent } from "./auditRecord.ts";
 import { createExplain } from "./explain.ts";
 import type { Watch } from "./hostHistory.ts";
 import { createPageExplain, shownExplanation, type ToldExplanation } from "./pageExplain.ts";
@@ -69,6 +69,7 @@ export function openOperator(parts: Parts, needs: OperatorNeeds): Operator {
     ...{ api, queueAdmin, access, facts, checks, ring, series, monotonic },
     counts: () => store.counts(),
     explain: async (target) => shownExplanation(await explain(target)),
+    onLogIn: (client) => parts.log.event(logInEvent(client)),
   });
   return {
     api,

@@ -17,7 +17,7 @@ import { SeveralQueues } from "../spool/severalQueues.ts";
 import type { QueueCounts } from "../spool/store.ts";
 import type { Supervisor } from "../workers/supervisor.ts";
 import { type AdminAccess, openAdminAccess } from "./adminAccess.ts";
-import { auditEvent } from "./auditRecord.ts";
+import { auditEvent, logInEvent } from "./auditRecord.ts";
 import { shownExplanation, type ToldExplanation } from "./pageExplain.ts";
 import { WorkerQueue } from "./queueQuestion.ts";
 import { WorkerStates } from "./workerStates.ts";
@@ -58,7 +58,11 @@ export function openSupervisedOperator(
   const onAudit = (record: AuditRecord): void => log.event(auditEvent(record));
   const api = new RefreshedApi({ queueAdmin, access, ring, state, now, monotonic, onAudit }, refresh);
   const explain = explainInTurn(supervisor);
-  const page = new RefreshedPage({ api, queueAdmin, access, facts, checks, counts, ring, series, explain, monotonic }, refresh);
+  const onLogIn = (client: string): void => log.event(logInEvent(client));
+  const page = new RefreshedPage(
+    { api, queueAdmin, access, facts, checks, counts, ring, series, explain, monotonic, onLogIn },
+    refresh,
+  );
   return { api, page, reload };
 }
 

@@ -13,6 +13,8 @@ const ESCAPED: readonly [text: string, markup: string][] = [
   ["\u001b[2J\u0000\u007f\u0085", "\ufffd[2J\ufffd\ufffd\ufffd"],
   ["moc.elpmaxe\u202eexample", "moc.elpmaxe\ufffdexample"],
   ["zero\u200bwidth\u2066\ufeff", "zero\ufffdwidth\ufffd\ufffd"],
+  ["soft\u00adhyphen \u{e0041}\u3164 tags", "soft\ufffdhyphen \ufffd\ufffd tags"],
+  [`a${"\u0301".repeat(32)}b`, `a${"\u0301".repeat(4)}\ufffdb`],
   ["half \ud800 of one", "half \ufffd of one"],
   ["münchen 例え 😀", "münchen 例え 😀"],
 ];

@@ -34,6 +34,23 @@ test("attempts are counted by the minute; what is too old, or of another time, i
   assert.equal(series.since(NOW, 1).length, 1);
 });
 
+test("what several processes have counted is put together", () => {
+  const count = (...at: readonly number[]): OutcomeSeries => {
+    const series = new OutcomeSeries();
+    for (const minutes of at) series.add({ at: NOW + minutes * MINUTE, dane: "bogus", outcome: "delivered" });
+    return series;
+  };
+  const all = count(-5);
+  all.replace([count(-1, 0).since(NOW), count(0, 0).since(NOW), []]);
+  assert.deepEqual(
+    all.since(NOW).map(({ minute, counts, delivered }) => [minute - NOW / MINUTE, counts.dns, delivered]),
+    [
+      [-1, 1, 1],
+      [0, 3, 3],
+    ],
+  );
+});
+
 test("the series is bounded", () => {
   const series = new OutcomeSeries();
   for (let minute = 0; minute < 3 * SERIES_MINUTES; minute += 1)

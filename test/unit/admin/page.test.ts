@@ -29,6 +29,7 @@ let audits: AuditRecord[] = [];
 let ring = new DeliveryRing();
 let history: RelayFacts["hostsAtRisk"] | undefined;
 let admin: Admin;
+let logIns: string[] = [];
 
 function entry(id: string, more: Partial<QueueEntry> = {}): QueueEntry {
   const recipients = [{ address: "user@a.example", attempts: 1, status: "4.7.5", reason: "no TLSA record matches" }];
@@ -106,6 +107,7 @@ before(async () => {
     checks: () => Promise.resolve(checks),
     ring: { ofMessage: (id: string) => ring.ofMessage(id) } as DeliveryRing,
     series: new OutcomeSeries(),
+    onLogIn: (client) => void logIns.push(client),
     explain: (target) => Promise.resolve({ kind: "error", reason: `${target} is no domain` }),
   });
   const freshDestinations = () => new Api({ queueAdmin, access, ring, now: () => NOW, monotonic, state, onAudit }).destinations();
@@ -127,6 +129,7 @@ beforeEach(() => {
   validation = { kind: "validating", mode: "forward", source: "asking upstreams", reason: "a good signature holds" };
   acted = [];
   audits = [];
+  logIns = [];
   ring = new DeliveryRing();
   history = [{ host: HOSTILE, explanation: HOSTILE }];
 });
@@ -172,6 +175,7 @@ type Session = { cookie: string; csrf: string };
 async function logIn(): Promise<Session> {
   const { status, headers } = await ask("/login", { form: { token: TOKEN, back: "/queue" } });
   assert.deepEqual([status, headers.location], [303, "/queue"]);
+  assert.equal(logIns.pop(), "127.0.0.1", "the log hears of it");
   const [set = ""] = headers["set-cookie"] ?? [];
   assert.match(set, /^dane-relay-session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
   const cookie = set.split(";")[0] ?? "";
@@ -409,4 +413,6 @@ test("other methods and other pages", async () => {
   assert.deepEqual([head.status, head.body], [200, ""]);
   const flood = new URLSearchParams({ token: "x".repeat(1_100_000) });
   assert.equal((await ask("/login", { form: flood })).status, 413);
+  // What anybody may send is small; an operator's form has a box for each message.
+  assert.equal((await ask("/login", { form: { token: "x".repeat(17_000) } })).status, 413);
 });
