@@ -12,7 +12,10 @@ import { rolloverRisk } from "./rolloverRisk.ts";
  * between them: a rollover that may have been in time, for all that was seen, is taken for one (`assumed`).
  */
 
-/** What was seen at one address of a host from one moment to another (milliseconds since the epoch), unchanged as far as anybody looked. */
+/**
+ * What was seen at one address of a host from one moment to another (milliseconds since the epoch), unchanged as far as anybody looked; or in turn
+ * with others, under the same TLSA records.
+ */
 export type HostState = {
   firstSeen: number;
   lastSeen: number;
@@ -60,7 +63,7 @@ export function rolloversOf(states: readonly HostState[]): readonly Rollover[] {
   const parsed = new Map<string, Certificate | undefined>();
   const sights = states.flatMap((state) => readable(state, parsed) ?? []);
   const known = states.filter(({ tlsa }) => tlsa.status !== "failed");
-  const end = states.at(-1)?.lastSeen ?? 0;
+  const end = states.reduce((latest, { lastSeen }) => Math.max(latest, lastSeen), 0);
   const changes = changesOf(sights);
   return changes.flatMap((change, i) => judged({ ...change, until: changes[i + 1]?.at ?? end, end }, known) ?? []);
 }
@@ -96,7 +99,8 @@ function changesOf(sights: readonly Sight[]): readonly Change[] {
     const fingerprint = sight.leaf.x509.fingerprint256;
     const before = sights[i - 1];
     if (before !== undefined && !met.has(fingerprint)) {
-      changes.push({ at: sight.firstSeen, notBefore: before.lastSeen, now: sight, before, heldSince });
+      // Where servers take turns, the one before was seen after it, too.
+      changes.push({ at: sight.firstSeen, notBefore: Math.min(before.lastSeen, sight.firstSeen), now: sight, before, heldSince });
       heldSince = sight.firstSeen;
     }
     met.add(fingerprint);

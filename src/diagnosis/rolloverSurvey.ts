@@ -51,7 +51,7 @@ export class RolloverCount {
     }
     if (this.#failures.length > 2 * MAX_LISTED) this.#failures = latest(this.#failures);
     const risk = [...byAddress.values()]
-      .flatMap((states) => states.at(-1) ?? [])
+      .flatMap((states) => lastSeenOf(states) ?? [])
       .filter(({ lastSeen }) => lastSeen >= this.#now - RECENT_MILLISECONDS)
       .flatMap((state) => riskOf(host, state, this.#now) ?? [])[0];
     if (risk !== undefined && this.#atRisk.length < MAX_LISTED) this.#atRisk.push({ host, explanation: risk.explanation });
@@ -60,6 +60,13 @@ export class RolloverCount {
   result(): RolloverSurvey {
     return { hosts: this.#hosts, totals: { ...this.#totals }, failures: latest(this.#failures), atRisk: [...this.#atRisk] };
   }
+}
+
+function lastSeenOf(states: readonly HostState[]): HostState | undefined {
+  return states.reduce<HostState | undefined>(
+    (last, one) => (last === undefined || one.lastSeen >= last.lastSeen ? one : last),
+    undefined,
+  );
 }
 
 function latest(failures: readonly HostRollover[]): HostRollover[] {

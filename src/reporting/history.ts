@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import { presentTlsa, type Tlsa } from "../dane/tlsa.ts";
 import type { SeenCertificate } from "../diagnosis/observation.ts";
 import type { HostState, TlsaSight } from "../diagnosis/rollover.ts";
@@ -19,6 +19,12 @@ export type HostSight = {
 
 /** Most stretches that are kept; what was last seen the longest ago goes first. Some 300 octets each. */
 export const MAX_STATES = 200_000;
+/**
+ * Servers behind one address show their certificates in turn: what was seen within this time, under the same TLSA records, is a stretch that goes on
+ * beside the others. Else each look would be a change, and one such address would soon take the place of everybody's history.
+ */
+const IN_TURN_MILLISECONDS = 86_400_000;
+const MAX_IN_TURN = 32;
 /** A server may send any number of certificates; a TLSA RRset may be any size. */
 const MAX_CHAIN = 8;
 const MAX_RECORDS = 32;
@@ -35,6 +41,7 @@ export function openHistory(file: string, access: "read" | "write", busyMillisec
 /** What was seen of hosts, a row for each change. Its methods throw what SQLite throws. */
 export class History {
   readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -51,25 +58,22 @@ export class History {
     const kept = chain.slice(0, MAX_CHAIN);
     const fingerprints = kept.map(fingerprintOf);
     const records = tlsa.records.slice(0, MAX_RECORDS).map(presentTlsa).sort().join("\n");
-    const last = this.#row(
-      "SELECT id, chain, tlsa_status, tlsa, verdict, last_seen FROM state WHERE host = ? AND address = ? ORDER BY last_seen DESC, id DESC LIMIT 1",
-      host,
-      address,
-    );
-    const now = [fingerprints.join(" "), tlsa.status, records, verdict] as const;
-    const before = [last?.chain, last?.tlsa_status, last?.tlsa, last?.verdict];
-    if (last !== undefined && at < Number(last.last_seen)) return;
-    if (last !== undefined && now.every((value, i) => value === before[i])) {
-      this.#run("UPDATE state SET last_seen = ?, ttl = max(ttl, ?) WHERE id = ?", at, tlsa.ttlSeconds, Number(last.id));
+    const now: Look = { chain: fingerprints.join(" "), tlsa_status: tlsa.status, tlsa: records, verdict };
+    const recent = this.#statement(
+      `SELECT id, chain, tlsa_status, tlsa, verdict, last_seen FROM state WHERE host = ? AND address = ? ORDER BY last_seen DESC, id DESC LIMIT ${MAX_IN_TURN}`,
+    ).all(host, address);
+    if (recent[0] !== undefined && at < Number(recent[0].last_seen)) return;
+    const same = stretchOf(now, recent, at);
+    if (same !== undefined) {
+      this.#run("UPDATE state SET last_seen = ?, ttl = max(ttl, ?) WHERE id = ?", at, tlsa.ttlSeconds, same);
       return;
     }
     kept.forEach((der, i) => {
       this.#run("INSERT INTO certificate VALUES (?, ?) ON CONFLICT DO NOTHING", fingerprints[i] ?? "", der);
     });
-    const [chainText, status] = now;
     this.#run(
       "INSERT INTO state (host, address, first_seen, last_seen, chain, tlsa_status, ttl, tlsa, verdict) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      ...[host, address, at, at, chainText, status, tlsa.ttlSeconds, records, verdict],
+      ...[host, address, at, at, now.chain, now.tlsa_status, tlsa.ttlSeconds, records, verdict],
     );
   }
 
@@ -82,23 +86,28 @@ export class History {
   /** The history of each address of a host, oldest first. */
   statesOf(host: string): ReadonlyMap<string, readonly HostState[]> {
     const byAddress = new Map<string, HostState[]>();
-    const rows = this.#database
-      .prepare(
-        "SELECT address, first_seen, last_seen, chain, tlsa_status, ttl, tlsa FROM state WHERE host = ? ORDER BY first_seen, id",
-      )
-      .all(host);
+    const certificates = new Map<string, Buffer | undefined>();
+    const certificate = (fingerprint: string): Buffer | undefined => {
+      if (!certificates.has(fingerprint)) certificates.set(fingerprint, this.#certificate(fingerprint));
+      return certificates.get(fingerprint);
+    };
+    const rows = this.#statement(
+      "SELECT address, first_seen, last_seen, chain, tlsa_status, ttl, tlsa FROM state WHERE host = ? ORDER BY first_seen, id",
+    ).all(host);
     for (const row of rows) {
       const address = String(row.address);
-      byAddress.set(address, [...(byAddress.get(address) ?? []), this.#stateOf(row)]);
+      const states = byAddress.get(address) ?? [];
+      states.push(this.#stateOf(row, certificate));
+      byAddress.set(address, states);
     }
     return byAddress;
   }
 
-  #stateOf(row: Record<string, SQLOutputValue>): HostState {
+  #stateOf(row: Record<string, SQLOutputValue>, certificate: (fingerprint: string) => Buffer | undefined): HostState {
     const fingerprints = String(row.chain)
       .split(" ")
       .filter((one) => one !== "");
-    const chain = fingerprints.flatMap((one) => this.#certificate(one) ?? []);
+    const chain = fingerprints.flatMap((one) => certificate(one) ?? []);
     return {
       firstSeen: Number(row.first_seen),
       lastSeen: Number(row.last_seen),
@@ -145,11 +154,18 @@ export class History {
   }
 
   #row(sql: string, ...parameters: (number | string)[]): Record<string, SQLOutputValue> | undefined {
-    return this.#database.prepare(sql).get(...parameters);
+    return this.#statement(sql).get(...parameters);
   }
 
   #run(sql: string, ...parameters: (number | string | Buffer)[]): void {
-    this.#database.prepare(sql).run(...parameters);
+    this.#statement(sql).run(...parameters);
+  }
+
+  /** Each is made once: it costs more than it does. */
+  #statement(sql: string): StatementSync {
+    const made = this.#statements.get(sql) ?? this.#database.prepare(sql);
+    this.#statements.set(sql, made);
+    return made;
   }
 
   #transaction(work: () => void): void {
@@ -163,6 +179,22 @@ export class History {
       throw error;
     }
   }
+}
+
+/** What tells one stretch from another, in the words of the table. */
+type Look = { chain: string; tlsa_status: string; tlsa: string; verdict: string };
+
+/** The stretch that goes on with this look, of the last ones, newest first: the last one, or one in turn with it under the same records. */
+function stretchOf(now: Look, recent: readonly Record<string, SQLOutputValue>[], at: number): number | undefined {
+  for (const [i, row] of recent.entries()) {
+    if (i > 0 && Number(row.last_seen) < at - IN_TURN_MILLISECONDS) return undefined;
+    if ((["chain", "tlsa_status", "tlsa", "verdict"] as const).every((column) => row[column] === now[column]))
+      return Number(row.id);
+    // Where the records are not known, they have not changed.
+    const known = row.tlsa_status !== "failed" && now.tlsa_status !== "failed";
+    if (known && (row.tlsa_status !== now.tlsa_status || row.tlsa !== now.tlsa)) return undefined;
+  }
+  return undefined;
 }
 
 function fingerprintOf(der: Buffer): string {

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
  * What was seen of each host, in an SQLite file of its own.
  *
  * state        one row for each stretch of time in which an address of a host looked the same: the fingerprints of its chain (own first),
- *              its TLSA RRset, and what came of the two.
+ *              its TLSA RRset, and what came of the two. Stretches under the same records overlap where several servers take turns.
  * certificate  each certificate once, by the SHA-256 of its DER.
  */
 const SCHEMA_VERSION = 1;

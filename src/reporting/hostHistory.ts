@@ -22,7 +22,7 @@ const MAX_WAITING = 5000;
 /** Somebody else's lock is not waited for longer: this is the thread that delivers. */
 const BUSY_MILLISECONDS = 50;
 /** Hosts that are looked at in one turn of the event loop. */
-const HOSTS_A_TURN = 10;
+const HOSTS_A_TURN = 2;
 
 /** What deliveries see of hosts, written off their path, in batches; what cannot be written is lost, and nothing else. */
 export class HostHistory {

@@ -46,7 +46,7 @@ describe("the history of hosts", () => {
   test("a row for each change, with when it was seen first and last", () => {
     const { history } = fresh();
     history.record([sight(0), sight(1, { tlsa: { ...SECURE, ttlSeconds: 3600 } }), sight(2)]);
-    history.record([sight(3, { chain: [TWO.der, CA.der], verdict: "mismatch" }), sight(4)]);
+    history.record([sight(3, { chain: [TWO.der, CA.der], verdict: "mismatch" }), sight(4, { verdict: "changed" })]);
     history.record([sight(1), { ...sight(5), address: "192.0.2.2" }]);
     const states = history.statesOf("mx.test");
     assert.deepEqual([...states.keys()], ["192.0.2.1", "192.0.2.2"]);
@@ -70,6 +70,36 @@ describe("the history of hosts", () => {
       [CA.der, 0, 5],
       [TWO.der, 3, 3],
     ]);
+    history.close();
+  });
+
+  test("servers that take turns behind one address are one stretch each, as long as the records stay", () => {
+    const { history } = fresh();
+    const other = { chain: [TWO.der, CA.der], verdict: "mismatch" };
+    const unknown: TlsaSight = { status: "failed", ttlSeconds: 0, records: [] };
+    for (let hour = 0; hour < 200; hour += 1) {
+      const records = hour < 100 ? SECURE : { ...SECURE, records: [tlsaFor(TWO, 3, 1, 1)] };
+      const tlsa = hour % 10 === 5 ? unknown : records;
+      history.record([sight(hour, { tlsa, ...(hour % 3 === 0 ? other : {}) })]);
+    }
+    const [states = []] = history.statesOf("mx.test").values();
+    const spans = states
+      .filter(({ tlsa }) => tlsa.status !== "failed")
+      .map(({ chain, firstSeen, lastSeen }) => [
+        chain?.[0]?.equals(ONE.der) === true ? "one" : "two",
+        (firstSeen - START) / HOUR,
+        (lastSeen - START) / HOUR,
+      ]);
+    assert.deepEqual(spans, [
+      ["two", 0, 99],
+      ["one", 1, 98],
+      ["one", 100, 199],
+      ["two", 102, 198],
+    ]);
+    assert.ok(states.length <= 16, `${states.length} stretches`);
+    // A day later it is another stretch.
+    history.record([sight(240), sight(241, other), sight(280)]);
+    assert.equal([...history.statesOf("mx.test").values()][0]?.length, states.length + 3);
     history.close();
   });
 
