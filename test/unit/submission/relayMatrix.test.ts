@@ -63,7 +63,9 @@ const PATHS = [
 ] as const;
 const CHANNELS = ["clear", "starttls", "implicit"] as const;
 /** More would only wait for each other. */
-const WALKS_AT_A_TIME = 4;
+const WALKS_AT_A_TIME = 2;
+/** All approaches of a walk begin at once: on a busy machine the last of them wait long. */
+const PATIENCE_MILLISECONDS = 300_000;
 const LOGINS = ["none", "wrong", "right"] as const;
 
 type Settings = {
@@ -212,7 +214,8 @@ async function walk(settings: Settings, approaches: readonly Approach[], spool: 
     authWithoutTls: settings.plainAuth,
     proxyProtocolNetworks: settings.proxy === "the balancer" ? [`${BALANCER}/32`] : [],
     maxConnections: 500,
-    proxyHeaderMilliseconds: 120_000,
+    proxyHeaderMilliseconds: PATIENCE_MILLISECONDS,
+    handshakeMilliseconds: PATIENCE_MILLISECONDS,
     ...(spool === "counted" ? { store: new CountingStore() } : {}),
   });
   const [starttls = "", implicit] = server.listener.addresses().map((bound) => `${HOST}:${bound.split(":").at(-1)}`);
