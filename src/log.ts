@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type DestinationStream, type Logger, pino } from "pino";
 import type { AuditEvent } from "./log/auditEvent.ts";
+import type { AuthenticationEvent } from "./log/authenticationEvent.ts";
 import type { DkimEvent } from "./log/dkimEvent.ts";
 import { LineWriter } from "./log/lineWriter.ts";
 import type { WorkerEvent } from "./log/workerEvent.ts";
@@ -43,18 +44,6 @@ export type AcceptedEvent = {
   bytes: number;
   /** RFC 8689: yes for REQUIRETLS, no for `TLS-Required: No`. */
   tlsRequired?: "yes" | "no";
-};
-
-/**
- * A log-in at submission or at the operator's page that did not succeed; `user` only where there is one of that name: what else is given may be a password.
- * `succeeded`: at the operator's page, whose actions are then audited.
- */
-export type AuthenticationEvent = {
-  event: "authentication";
-  result: "failed" | "succeeded";
-  client: string;
-  reason: string;
-  user?: string;
 };
 
 /** What a look-up was: the words of design.md §4. */

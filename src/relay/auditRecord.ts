@@ -1,7 +1,7 @@
 import type { Actor } from "../admin/access.ts";
 import type { AuditRecord } from "../admin/api.ts";
 import type { AuditEvent } from "../log/auditEvent.ts";
-import type { AuthenticationEvent } from "../log.ts";
+import type { AuthenticationEvent } from "../log/authenticationEvent.ts";
 import type { QueueFilter } from "../spool/queueAdmin.ts";
 
 /** Ids that stand in the log; where there were more, it says how many. */
