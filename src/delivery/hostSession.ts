@@ -3,7 +3,7 @@ import { presentTlsa, type Tlsa } from "../dane/tlsa.ts";
 import { displayName } from "../dns/name.ts";
 import { type DaneOutcome, localOutcome, type Outcome, sessionOutcome, type TlsGot, type Unmet } from "../policy/disposition.ts";
 import type { StsDemand, UsableDemand } from "../policy/stsPolicy.ts";
-import { type DaneAuthenticate, tlsWord } from "../policy/tlsPolicy.ts";
+import { tlsWord } from "../policy/tlsPolicy.ts";
 import type {
   ChannelSecurity,
   ConnectionFailure,
@@ -15,6 +15,7 @@ import type {
 import type { SessionSource } from "./connectionPool.ts";
 import type { HostPolicies } from "./hostPolicies.ts";
 import type { Trace } from "./ledger.ts";
+import { poolKey, tlsaPolicyOf } from "./poolKey.ts";
 import { ServerVerification, type VerificationContext } from "./serverVerification.ts";
 import { failureText, isOurs } from "./sessionFailure.ts";
 import { failedOutcome, type StsOutcome, testingOutcome } from "./stsOutcome.ts";
@@ -166,26 +167,6 @@ function stsOf(
   const { tls, sts } = connection;
   if (tls.kind === "authenticateByPkix" && sts.kind === "enforce") return { mode: "enforce", result: "success" };
   return reused === "yes" ? undefined : testingOutcome(sts, session.security, context);
-}
-
-/** Sessions are shared only between deliveries to the same host, address and port under the same demand and TLSA set. */
-export function poolKey(connection: HostConnection, need: TlsNeed["need"]): string {
-  const { tls, request } = connection;
-  const policy = tlsaPolicyOf(tls);
-  const tlsa =
-    policy === undefined ? [] : [policy.base, ...policy.records.map(presentTlsa).sort(), ...[...policy.identifiers].sort()];
-  const demand = tls.kind === "authenticateByPkix" ? ["pkix", tls.identifier, ...tlsa] : tlsa;
-  const channel = request.implicitTls ? "implicit" : "starttls";
-  const user = request.auth?.user ?? "";
-  return [connection.host, connection.address, request.port, channel, request.localAddress ?? "", user, need, ...demand].join(
-    "|",
-  );
-}
-
-/** The TLSA records that the server has to match. */
-function tlsaPolicyOf(tls: UsableDemand): DaneAuthenticate | undefined {
-  if (tls.kind === "authenticateByPkix") return tls.dane;
-  return tls.kind === "authenticate" ? tls.policy : undefined;
 }
 
 function opened(

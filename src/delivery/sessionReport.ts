@@ -15,6 +15,7 @@ import type { HostPolicies } from "./hostPolicies.ts";
 import type { HostConnection, HostSession } from "./hostSession.ts";
 import { deliverySight } from "./hostSight.ts";
 import type { Trace } from "./ledger.ts";
+import type { SmtpSession } from "./smtpSession.ts";
 
 /**
  * What sessions count as in TLS reports (RFC 8460): each once, when it is new, under every policy that it was held to: the host's DANE
@@ -22,13 +23,25 @@ import type { Trace } from "./ledger.ts";
  */
 type Counted = "success" | Failure;
 
+/** Whose mail a session has carried. */
+const carried = new WeakMap<SmtpSession, Set<DomainName | undefined>>();
+
+/** RFC 8460 §4.2 counts sessions, not messages. One that several domains share is one of each: their heartbeat (§4.2.1). */
+function isCounted(session: SmtpSession, domain: DomainName | undefined): boolean {
+  const domains = carried.get(session) ?? new Set();
+  carried.set(session, domains);
+  if (domains.has(domain)) return true;
+  domains.add(domain);
+  return false;
+}
+
 /** A session that came about, or did not. */
 export function reportSession(opened: HostSession, connection: HostConnection, the: Attempt): void {
   const { policies, host, address } = connection;
   const { tlsFailure, trace } = opened;
-  // RFC 8460 §4.2 counts sessions, not messages. A second connection in clear text tells how the first one failed.
-  if (opened.kind === "open" && opened.reused === "yes" && tlsFailure === undefined) return;
-  const sight = deliverySight(opened, connection);
+  // A second connection in clear text tells how the first one failed.
+  if (opened.kind === "open" && isCounted(opened.session, policies.nextHop) && tlsFailure === undefined) return;
+  const sight = opened.kind === "open" && opened.reused === "yes" ? undefined : deliverySight(opened, connection);
   if (sight !== undefined) the.context.onSight?.(sight);
   const failure = tlsFailure ?? (opened.kind === "failed" ? opened.failure : undefined);
   const ends = { host, address, ...(failure?.ends ?? (opened.kind === "open" ? opened.session.ends : undefined)) };

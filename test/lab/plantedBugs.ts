@@ -80,7 +80,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "sessions are shared whatever TLSA set and names they were verified under",
-    edits: [{ file: "delivery/hostSession.ts", from: "need, ...demand].join", to: "need].join" }],
+    edits: [{ file: "delivery/poolKey.ts", from: "need, ...demand].join", to: "need].join" }],
   },
   {
     name: "names are not checked under DANE-TA",

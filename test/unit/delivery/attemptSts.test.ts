@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Tlsa } from "../../../src/dane/tlsa.ts";
-import { poolKey } from "../../../src/delivery/hostSession.ts";
+import { poolKey } from "../../../src/delivery/poolKey.ts";
 import { name } from "../../../src/dns/name.ts";
 import type { StsAuthenticate, UsableDemand } from "../../../src/policy/stsPolicy.ts";
 import type { DaneAuthenticate } from "../../../src/policy/tlsPolicy.ts";
@@ -427,10 +427,6 @@ test("sessions are shared only under the same policy, name and TLSA set", () => 
         host: "mx1.example.org",
         address: "192.0.2.1",
         tls,
-        sts: { kind: "none" },
-        policies: { dane: { kind: "notApplicable", because: "exempt" }, sts: undefined, nextHop: undefined },
-        unmet: "deferred",
-        dnssec: { mx: "insecure", address: "secure", tlsa: "secure" },
         request: { hostname: "relay.test", port: 25, implicitTls: false, timeouts: { connectSeconds: 1 } },
       },
       "authenticate",

@@ -227,8 +227,8 @@ export async function startWorld(world: World) {
     peers,
     addressOf,
     /** One attempt; what is told is of this and all before it. */
-    play: async (): Promise<Played> => {
-      const results = await attempt(workOf(world), context);
+    play: async (destination = world.destination): Promise<Played> => {
+      const results = await attempt(workOf(destination === undefined ? world : { ...world, destination }), context);
       const received = [...peers].flatMap(([peerName, peer]) =>
         peer.messages.map(({ inTls }) => `${peerName}:${inTls ? "tls" : "clear"}`),
       );

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Tlsa } from "../../../src/dane/tlsa.ts";
-import { type HostConnection, poolKey } from "../../../src/delivery/hostSession.ts";
+import type { HostConnection } from "../../../src/delivery/hostSession.ts";
+import { poolKey } from "../../../src/delivery/poolKey.ts";
 import { name } from "../../../src/dns/name.ts";
 import type { DaneAuthenticate } from "../../../src/policy/tlsPolicy.ts";
 
@@ -31,10 +32,17 @@ function connection(changes: Partial<HostConnection>, request: Partial<HostConne
 const key = (changes: Partial<HostConnection>, request?: Partial<HostConnection["request"]>): string =>
   poolKey(connection(changes, request), "authenticate");
 
+/** Another next-hop domain, whose mail goes to the same host. */
+const OF_OTHERS = { identifiers: [base, name("example.net")] } as const;
+const issuer: Tlsa = { ...record(2), usage: 2 };
+
 const SAME: readonly [string, string][] = [
   ["the records in another order", key({ tls: dane([record(2), record(1)]) })],
   ["what only the log tells", key({ unmet: "failed", dnssec: { mx: "insecure", address: "secure", tlsa: "secure" } })],
   ["further addresses of the host", key({}, { others: [{ address: "192.0.2.2" }] })],
+  // RFC 7672 §3.1.1.
+  ["another reference name, where DANE-EE looks at none", key({ tls: dane([record(1), record(2)], OF_OTHERS) })],
+  ["an insecure MX, where DANE-EE is all there is", key({ tls: dane([record(1), record(2)], { mx: "insecure" }) })],
 ];
 for (const [title, other] of SAME) test(`the same sessions: ${title}`, () => assert.equal(other, key({})));
 
@@ -49,7 +57,12 @@ const OTHER: readonly [string, string][] = [
   ["one record changed", key({ tls: dane([record(1), record(3)]) })],
   ["another usage", key({ tls: dane([record(1), { ...record(2), usage: 2 }]) })],
   ["another base domain", key({ tls: dane([record(1), record(2)], { base: name("alias.example.org") }) })],
-  ["another reference name", key({ tls: dane([record(1), record(2)], { identifiers: [base, name("example.org")] }) })],
   ["encryption only", poolKey(connection({}), "encrypt")],
 ];
 for (const [title, other] of OTHER) test(`other sessions: ${title}`, () => assert.notEqual(other, key({})));
+
+test("where one record is of an issuer, names are looked at, and their sessions are other ones", () => {
+  const mixed = (changes: Partial<DaneAuthenticate>): string => key({ tls: dane([record(1), issuer], changes) });
+  assert.equal(mixed({ identifiers: [base] }), mixed({}));
+  assert.notEqual(mixed(OF_OTHERS), mixed({}));
+});

@@ -248,6 +248,22 @@ describe("what sessions count as in TLS reports (RFC 8460 §4)", () => {
       await world.close();
     }
   });
+
+  test("a session that carries mail of two domains is one of each, and once seen", async () => {
+    const world = await startWorld({
+      dns: `${MATCHING} example.net MX secure 10 mx1.example.org`,
+      receivers: { mx1: "self-signed" },
+    });
+    try {
+      for (const domain of ["example.org", "example.net", "example.org"]) await world.play(domain);
+      const { sessions, sights, peers } = await world.play("example.net");
+      assert.equal(peers.get("mx1")?.sessions.length, 1);
+      assert.deepEqual(sessions.map(words), ["tlsa mx1.example.org success", "tlsa mx1.example.org for example.net success"]);
+      assert.equal(sights.length, 1);
+    } finally {
+      await world.close();
+    }
+  });
 });
 
 function withoutPort(text: string): string {
