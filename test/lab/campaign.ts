@@ -40,10 +40,10 @@ export type Mutant = {
 
 export type Result = { mutant: Mutant; ours: Opinion; unbound: Opinion };
 /**
- * `truth`: what the unspoiled answer is. `delv`: asks one server for everything, and has no opinion of referrals. `tidied`: Unbound's of the mutant without
- * what is no part of its answer; only where it refused what we take.
+ * `truth`: what the unspoiled answer is. `delv`: asks one server for everything, and has no opinion of referrals. `tidied`: Unbound's of the mutant
+ * without what is no part of its answer; only where it refused what we take. `end`: Unbound's of the name that our aliases end at; only where both took it.
  */
-export type Disagreement = Result & { delv?: Opinion; tidied?: Opinion; truth: Opinion };
+export type Disagreement = Result & { delv?: Opinion; tidied?: Opinion; end?: Opinion; truth: Opinion };
 
 export type CampaignOptions = {
   rows: readonly ZoneSigning[];
@@ -257,14 +257,17 @@ async function judged(mutant: Mutant, lane: Lane, { anchors, transport }: Bench)
 async function examined(result: Result, lane: Lane, { anchors, transport, world }: Bench): Promise<Disagreement | undefined> {
   const { way, question, spoiled, level, message } = result.mutant;
   const { server, judge } = lane[way];
-  const further: { delv?: Opinion; tidied?: Opinion } = {};
+  const further: Pick<Disagreement, "delv" | "tidied" | "end"> = {};
   if (!isReferred(result.mutant)) {
     const { server: forwarding } = lane.forward;
     forwarding.serve({ level: 0, question: spoiled, message: { ...message, recursionAvailable: true } });
     further.delv = await delvOpinion(forwarding.addresses[0], question, world);
     forwarding.serve(undefined);
   }
-  if (result.ours.status !== "refused" && result.unbound.status === "refused") {
+  const { ours, unbound } = result;
+  if (ours.status !== "refused" && unbound.status !== "refused" && ours.end !== undefined && ours.end !== question.name)
+    further.end = await judge.opinion({ name: ours.end, type: question.type });
+  if (ours.status !== "refused" && unbound.status === "refused") {
     await judge.forget();
     server.serve({ level, question: spoiled, message: tidied(result.mutant) });
     further.tidied = await judge.opinion(question);

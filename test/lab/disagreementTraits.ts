@@ -16,11 +16,14 @@ export function isLaxer({ ours, unbound }: Disagreement): boolean {
   return ours.status !== "refused" && unbound.status === "refused";
 }
 
-/** Both usable, and of one status; or ours is the lesser, because of what the zone itself says of its NSEC3 records. */
-export function isAlike({ ours, unbound, delv, mutant }: Disagreement): boolean {
+/**
+ * Both usable, and of one status; or ours is the lesser, because of what the zone itself says of its NSEC3 records, or because our aliases
+ * end at a name that is insecure for Unbound too.
+ */
+export function isAlike({ ours, unbound, delv, end, mutant }: Disagreement): boolean {
   if (ours.status === "refused" || unbound.status === "refused") return false;
   if (ours.status === "secure") return unbound.status === "secure" || delv?.status === "secure";
-  return unbound.status === "insecure" || recordsOf(mutant.message).some(isLimitedNsec3);
+  return unbound.status === "insecure" || end?.status === "insecure" || recordsOf(mutant.message).some(isLimitedNsec3);
 }
 
 /** RFC 9276 §3.2, RFC 5155 §9.2: with more iterations than are computed, or opt-out. */
@@ -89,7 +92,15 @@ export function hasMisplaced({ mutant: { message, spoiled } }: Disagreement): bo
   );
 }
 
-export function pointsBackwards({ name, type, rdata }: ResourceRecord): boolean {
+/** Whether some NSEC record points to a name before its own, or some name has two NSEC or NSEC3 records. */
+export function isNoChain(message: Message): boolean {
+  const sets = setsOf(message).filter(({ records: [first] }) => first?.type === RR_TYPE.NSEC || first?.type === RR_TYPE.NSEC3);
+  return sets.some(
+    ({ records }) => new Set(records.map(({ rdata }) => rdata.toString("hex"))).size > 1 || records.some(pointsBackwards),
+  );
+}
+
+function pointsBackwards({ name, type, rdata }: ResourceRecord): boolean {
   const nsec = type === RR_TYPE.NSEC ? decodeNsec(rdata) : undefined;
   return nsec !== undefined && !isMalformed(nsec) && compareCanonical(nsec.next, name) < 0;
 }

@@ -9,12 +9,12 @@ import {
   isAliased,
   isAlike,
   isLaxer,
+  isNoChain,
   isOptOut,
   isRefusedByTwo,
   isSpoiledItself,
   isStricter,
   mostSignatures,
-  pointsBackwards,
   recordsOf,
   refusedFor,
   saysWhy,
@@ -209,9 +209,9 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: "stricter",
-    title: "an NSEC record that points backwards",
-    why: "RFC 4034 §4.1.1: only the last one does, to the apex. Unbound and delv take any such record for the last.",
-    matches: (one) => refusedFor(one, "denial-missing") && recordsOf(one.mutant.message).some(pointsBackwards),
+    title: "NSEC or NSEC3 records that make no chain",
+    why: "RFC 4034 §4, §4.1.1: there is one NSEC record at a name, and only the last one points backwards, to the apex; RFC 5155 §3 for NSEC3. Unbound and delv take the first of two, and any that points backwards for the last.",
+    matches: (one) => refusedFor(one, "denial-missing", "wildcard-unproved") && isNoChain(one.mutant.message),
   },
   {
     kind: "stricter",
@@ -222,9 +222,9 @@ const RULES: readonly Rule[] = [
   {
     kind: "stricter",
     title: "a denial that the zone signed and that proves nothing",
-    why: "RFC 4035 §5.4, RFC 6840 §4: owner, next name or types make no proof of it. Unbound looks at less, or takes the name for unsigned.",
+    why: "RFC 4035 §5.4, RFC 6840 §4: owner, next name or types make no proof of it; nor does delv find one, but that it follows no alias to another message. Unbound looks at less, or takes the name for unsigned.",
     matches: (one) =>
-      isRefusedByTwo(one) &&
+      (isRefusedByTwo(one) || isAliased(one.mutant.message)) &&
       (refusedFor(one, "denial-missing", "denial-invalid") || saysWhy(one, /it is not proved that nothing is closer/)) &&
       recordsOf(one.mutant.message).some((record) => DENIALS.includes(record.type)),
   },

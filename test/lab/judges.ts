@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { systemClock, systemRandom } from "../../src/clock.ts";
 import { type Message, type ResourceRecord, RR_TYPE } from "../../src/dns/message.ts";
-import { name, nameToWire } from "../../src/dns/name.ts";
+import { type DomainName, name, nameToWire } from "../../src/dns/name.ts";
 import { canonicalRdata } from "../../src/dns/rdata.ts";
 import { typeName } from "../../src/dns/rdataText.ts";
 import { algorithmTable } from "../../src/dnssec/algorithm.ts";
@@ -28,7 +28,8 @@ export type Way = "forward" | "recursive";
  * `refused` is what is bogus or could not be had at all.
  */
 export type Opinion =
-  | { status: "secure" | "insecure"; answer: "records" | "nodata" | "nxdomain"; records: string }
+  /** `end`: of the chain of aliases, where it is told. */
+  | { status: "secure" | "insecure"; answer: "records" | "nodata" | "nxdomain"; records: string; end?: DomainName }
   | { status: "refused"; why: string; code?: ReasonCode };
 
 export function opinionText(opinion: Opinion): string {
@@ -84,7 +85,8 @@ export async function ourOpinion(
     return refusal(resolution.status, resolution.reasons);
   const aliases = resolution.aliases.map(({ name, target }) => ({ name, type: RR_TYPE.CNAME, rdata: nameToWire(target) }));
   const records = "records" in resolution ? resolution.records : [];
-  return { status: resolution.status, answer: resolution.answer, records: spelled([...aliases, ...records]) };
+  const { status, answer, name: end } = resolution;
+  return { status, answer, records: spelled([...aliases, ...records]), end };
 }
 
 /** `code`: of the outermost reason, which is the innermost that could be told. */
