@@ -5,6 +5,11 @@ metadata:
   annotations:
     # A changed configuration rolls the pods.
     checksum/configuration: {{ include "dane-relay.configuration" . | sha256sum }}
+    {{- if and .Values.scrapeAnnotations (not .Values.serviceMonitor.enabled) }}
+    prometheus.io/scrape: "true"
+    prometheus.io/port: {{ .Values.admin.port | quote }}
+    prometheus.io/path: /metrics
+    {{- end }}
     {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
   automountServiceAccountToken: false
@@ -52,8 +57,8 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: {drop: [ALL]}
-      # Opening a large spool may take its time; until it is open nothing is asked of the relay.
-      startupProbe: {httpGet: {path: /livez, port: admin}, periodSeconds: 2, failureThreshold: 60}
+      # Opening a large spool may take its time, and more when a new release changes its tables: ten minutes, in which nothing else is asked of the relay.
+      startupProbe: {httpGet: {path: /livez, port: admin}, periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 300}
       livenessProbe: {httpGet: {path: /livez, port: admin}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
       # Ready while mail can be taken and kept. Broken DNSSEC degrades only: mail waits in the queue for it.
       readinessProbe: {httpGet: {path: /readyz, port: admin}, periodSeconds: 5, timeoutSeconds: 6, failureThreshold: 3}
@@ -63,6 +68,8 @@ spec:
       volumeMounts:
         - {name: configuration, mountPath: /etc/dane-relay/relay.yaml, subPath: relay.yaml, readOnly: true}
         - {name: spool, mountPath: /var/spool/dane-relay}
+        # For what SQLite sorts, and for `explain` in the container: the root is read-only.
+        - {name: temporary, mountPath: /tmp}
         {{- if .Values.submission.tls.secretName }}
         - {name: tls, mountPath: /etc/dane-relay/tls, readOnly: true}
         {{- end }}
@@ -72,9 +79,20 @@ spec:
         {{- if .Values.admin.tokenSecret.name }}
         - {name: admin-token, mountPath: /etc/dane-relay/admin, readOnly: true}
         {{- end }}
+        {{- if include "dane-relay.files" . | fromYamlArray }}
+        - {name: files, mountPath: /etc/dane-relay/files, readOnly: true}
+        {{- end }}
   volumes:
     - name: configuration
       configMap: {name: {{ include "dane-relay.name" . }}}
+    - name: temporary
+      emptyDir: {}
+    {{- if include "dane-relay.files" . | fromYamlArray }}
+    - name: files
+      projected:
+        defaultMode: 0440
+        sources: {{- include "dane-relay.files" . | nindent 10 }}
+    {{- end }}
     {{- with .Values.submission.tls.secretName }}
     - name: tls
       secret: {secretName: {{ . }}, defaultMode: 0440}
@@ -96,7 +114,12 @@ spec:
 
 {{- define "dane-relay.environment" -}}
 - {name: NODE_ENV, value: production}
-{{- if ne .Values.spool.kind "embedded" }}
+# As in relay.yaml: the image has addresses of its own in its environment, which goes before the file.
+- {name: DANE_RELAY_SUBMISSION_LISTEN, value: "{{ .Values.bindAddress }}:2525"}
+- {name: DANE_RELAY_ADMIN_LISTEN, value: "{{ .Values.bindAddress }}:{{ .Values.admin.port }}"}
+{{- if eq .Values.spool.kind "embedded" }}
+- {name: DANE_RELAY_SPOOL, value: "file:/var/spool/dane-relay"}
+{{- else }}
 - name: DANE_RELAY_SPOOL
   valueFrom: {secretKeyRef: {name: {{ required "spool.postgres.secretName is needed: a secret with the database's URL" .Values.spool.postgres.secretName }}, key: {{ .Values.spool.postgres.secretKey }}}}
 {{- end }}
@@ -106,7 +129,7 @@ spec:
 {{- end }}
 
 {{- define "dane-relay.ports" -}}
-- {name: submission, containerPort: {{ .Values.submission.port }}}
+- {name: submission, containerPort: 2525}
 {{- if and .Values.submission.tls.secretName .Values.submission.tls.implicitPort }}
 - {name: submissions, containerPort: 4465}
 {{- end }}
