@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { dispatch } from "../../../src/cli/dispatch.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import type { SurveyResult } from "../../../src/diagnosis/survey.ts";
@@ -17,8 +22,24 @@ import { udpServer } from "../resolver/dnsServer.ts";
 const DOMAINS = 200;
 /** Addresses of mail hosts of each sort: one host at each a second. */
 const PEERS = 30;
+const MAIN = join(import.meta.dirname, "..", "..", "..", "src", "main.ts");
+/** Some domains' worth. */
+const WRITTEN_OCTETS = 60_000;
 const NETWORK = `127.121.${1 + (process.pid % 250)}.`;
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+/** Octets that a scan of another process has written. */
+function writtenIn(kept: string): number {
+  return statSync(join(kept, "scan.db-wal"), { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Domains that are done. */
+function rowsIn(kept: string): number {
+  const database = new DatabaseSync(join(kept, "scan.db"));
+  const rows = Number(database.prepare("SELECT count(*) AS n FROM result").get()?.n);
+  database.close();
+  return rows;
+}
 
 describe("scan of an ecosystem", () => {
   let directory = "";
@@ -175,6 +196,42 @@ describe("scan of an ecosystem", () => {
     assert.ok(again.state === "done", again.state);
     assert.equal(again.survey.domains, 3);
     await again.close();
+  });
+
+  test("a scan that is killed goes on where it was, and its history is whole", async () => {
+    const kept = join(directory, "killed");
+    const [list, file] = [join(directory, "domains"), join(directory, "relay.yaml")];
+    const shared = world.planted.filter(({ ownHost }) => ownHost === "no");
+    const all = shared.slice(0, 60).map(({ domain }) => domain);
+    writeFileSync(list, all.join("\n"));
+    writeFileSync(file, yaml);
+    const begin = () => {
+      const args = ["scan", list, "--json", "--no-connect", "--concurrency", "4", "--history", kept, "--config", file];
+      return spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    };
+    const killed = begin();
+    const gone = once(killed, "exit");
+    const deadline = performance.now() + 60_000;
+    while (writtenIn(kept) < WRITTEN_OCTETS && killed.exitCode === null && performance.now() < deadline) await delay(5);
+    killed.kill("SIGKILL");
+    assert.deepEqual(await gone, [null, "SIGKILL"]);
+    const before = rowsIn(kept);
+    assert.ok(before > 0 && before < all.length, String(before));
+    const second = begin();
+    const [out, err, [status]] = await Promise.all([text(second.stdout), text(second.stderr), once(second, "exit")]);
+    assert.equal(status, 0, err);
+    assert.match(err, new RegExp(`^${before} of ${all.length} domains`));
+    const scanned = out
+      .trimEnd()
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as { domain: string }).domain);
+    assert.deepEqual(scanned.sort(), [...all].sort());
+    for (const database of ["scan.db", "history.db"]) {
+      const opened = new DatabaseSync(join(kept, database), { readOnly: true });
+      assert.deepEqual(Object.values(opened.prepare("PRAGMA integrity_check").get() ?? {}), ["ok"]);
+      opened.close();
+    }
   });
 
   test("text, CSV, bad lines, and what is no usage", async () => {
