@@ -1,3 +1,4 @@
+import type { DatabaseTime } from "./databaseTime.ts";
 import { DueIndex, type Room } from "./dueIndex.ts";
 import type { PostgresConnection } from "./postgresConnection.ts";
 import { integer, text } from "./postgresRows.ts";
@@ -14,6 +15,7 @@ const BLOCKED_MILLISECONDS = 250;
 
 export class PostgresDue {
   readonly #connection: PostgresConnection;
+  readonly #time: DatabaseTime;
   readonly #index = new DueIndex();
   readonly #onNews: () => void;
   /** Destinations that this replica changed since the look that is under way began: there it knows better. */
@@ -23,8 +25,9 @@ export class PostgresDue {
   #timer: NodeJS.Timeout | undefined;
   #state: "open" | "closed" = "open";
 
-  constructor(connection: PostgresConnection, onNews: () => void) {
+  constructor(connection: PostgresConnection, time: DatabaseTime, onNews: () => void) {
     this.#connection = connection;
+    this.#time = time;
     this.#onNews = onNews;
   }
 
@@ -72,13 +75,14 @@ export class PostgresDue {
     return this.#index.nextDue(exclude);
   }
 
-  /** What is due by now, whoever stored it. */
+  /** What is due by now, whoever stored it, and what time it is there. */
   async look(): Promise<void> {
+    await this.#time.measure(this.#connection.ask);
     this.#touched = new Set();
     const before = this.#index.nextDue();
     for (const row of await this.#connection.ask("SELECT destination, due FROM destinations()")) {
       const destination = text(row, "destination");
-      if (!this.#touched.has(destination)) this.#index.offer(destination, integer(row, "due"));
+      if (!this.#touched.has(destination)) this.#index.offer(destination, integer(row, "due") - this.#time.ahead);
     }
     const after = this.#index.nextDue();
     if (after !== undefined && (before === undefined || after < before)) this.#onNews();

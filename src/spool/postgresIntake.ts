@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
+import type { DatabaseTime } from "./databaseTime.ts";
 import type { MessageId, NewMessage } from "./message.ts";
 import { writeWhole } from "./messageWriter.ts";
 import type { PostgresBodies } from "./postgresBody.ts";
@@ -20,6 +21,7 @@ export type IntakeParts = {
   turns: SenderTurns;
   newName: () => MessageId;
   clock: Clock;
+  time: DatabaseTime;
 };
 
 /** New messages into the database. */
@@ -47,12 +49,13 @@ export class PostgresIntake {
    * again, and the id, which is unique, tells.
    */
   async store(message: MessageRow, abort: AbortSignal): Promise<void> {
-    const { connection, clock } = this.#parts;
+    const { connection, clock, time } = this.#parts;
+    const values = storeValues(message, time.ahead);
     const deadline = clock.monotonic() + UNSURE_MILLISECONDS;
     let certainty: "certain" | "unsure" = "certain";
     for (;;) {
       try {
-        await connection.ask(STORE, storeValues(message));
+        await connection.ask(STORE, values);
         return;
       } catch (error) {
         if (certainty === "unsure" && isUniqueViolation(error)) return;

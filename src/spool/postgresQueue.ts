@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import type { Clock, Random } from "../clock.ts";
+import { DatabaseTime } from "./databaseTime.ts";
 import type { MessageId, NewMessage, Settled, Work } from "./message.ts";
 import { messageIds } from "./messageId.ts";
 import { SpoolWriter } from "./messageWriter.ts";
@@ -63,6 +64,7 @@ export class PostgresQueue implements Store {
   readonly #settlement: PostgresSettlement;
   readonly #due: PostgresDue;
   readonly #fold: PostgresFold;
+  readonly #time: DatabaseTime;
   readonly #claims = new WeakMap<Work, Claimed>();
   readonly #listeners: ((destinations?: readonly string[]) => void)[] = [];
   readonly #closing = new AbortController();
@@ -71,15 +73,26 @@ export class PostgresQueue implements Store {
     const { connection, bodies, inlineBytes, clock, random, onTrouble } = parts;
     this.#parts = parts;
     this.#newName = messageIds(clock, random);
-    this.#intake = new PostgresIntake({ connection, bodies, inlineBytes, turns: this.#turns, newName: this.#newName, clock });
+    this.#time = new DatabaseTime(clock);
+    const time = this.#time;
+    this.#intake = new PostgresIntake({
+      connection,
+      bodies,
+      inlineBytes,
+      turns: this.#turns,
+      newName: this.#newName,
+      clock,
+      time,
+    });
     this.#settlement = new PostgresSettlement({
       connection,
       intake: this.#intake,
       clock,
+      time,
       closing: this.#closing.signal,
       onTrouble,
     });
-    this.#due = new PostgresDue(connection, () => this.#announce());
+    this.#due = new PostgresDue(connection, time, () => this.#announce());
     this.#fold = new PostgresFold(connection);
     this.queueAdmin = new PostgresQueueAdmin({
       connection: parts.forOperator,
@@ -89,6 +102,7 @@ export class PostgresQueue implements Store {
         this.#announce();
       },
       now: () => clock.now(),
+      time,
     });
   }
 
@@ -152,12 +166,16 @@ export class PostgresQueue implements Store {
     try {
       const destinations = picks.map(({ destination }) => destination);
       const rooms = picks.map(({ room }) => room);
-      const values = [owner, batch, now, limit, Math.min(perDestination, MOST), destinations, rooms];
+      const { ahead } = this.#time;
+      const values = [owner, batch, now + ahead, limit, Math.min(perDestination, MOST), destinations, rooms];
       const rows = await connection.ask("SELECT * FROM claim($1, $2, $3, $4, $5, $6, $7)", values);
-      const works = rows.filter(({ message }) => message !== null).map(claimedWorkOf);
+      const works = rows.filter(({ message }) => message !== null).map((row) => claimedWorkOf(row, ahead));
       const next = rows
         .filter(({ message }) => message === null)
-        .map((row) => ({ destination: text(row, "destination"), due: row.due === null ? undefined : integer(row, "due") }));
+        .map((row) => ({
+          destination: text(row, "destination"),
+          due: row.due === null ? undefined : integer(row, "due") - ahead,
+        }));
       return { claimed: works.map((work): Claimed => ({ ...work, key: { ...work.key, owner } })), next };
     } catch (error) {
       lease.claimFailed(owner, batch, error);
@@ -237,7 +255,9 @@ export class PostgresQueue implements Store {
 
   async counts(): Promise<QueueCounts> {
     await this.#parts.lease.flushed();
-    return countQueue(this.#parts.forOperator);
+    const counts = await countQueue(this.#parts.forOperator);
+    const { oldestAcceptedAt } = counts;
+    return oldestAcceptedAt === undefined ? counts : { ...counts, oldestAcceptedAt: oldestAcceptedAt - this.#time.ahead };
   }
 
   onWork(listener: (destinations?: readonly string[]) => void): void {

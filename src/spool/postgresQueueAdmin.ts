@@ -1,3 +1,4 @@
+import type { DatabaseTime } from "./databaseTime.ts";
 import type { MessageId } from "./message.ts";
 import type { PostgresConnection } from "./postgresConnection.ts";
 import { entryOf, filterOf, SqlValues } from "./postgresFilter.ts";
@@ -30,6 +31,7 @@ export type PostgresAdminParts = {
   /** Something may be due that was not. */
   onDue: () => Promise<void>;
   now: () => number;
+  time: DatabaseTime;
 };
 
 /** The operator's hands on the shared queue, through any of its replicas. */
@@ -72,7 +74,7 @@ export class PostgresQueueAdmin implements QueueAdmin {
       const rows = await this.#rows(filter, after, ACTION_ENTRIES);
       const messages = rows.map(({ message }) => message);
       const destinations = rows.map(({ destination }) => destination);
-      const values = [action, messages, destinations, this.#parts.now()];
+      const values = [action, messages, destinations, this.#parts.now() + this.#parts.time.ahead];
       const [done] = await this.#ask("SELECT * FROM act($1, $2, $3, $4)", values);
       if (done === undefined) throw new Error("the database says nothing of what it did");
       for (const key of ["changed", "unchanged", "busy"] as const) total[key] += integer(done, key);
@@ -85,7 +87,9 @@ export class PostgresQueueAdmin implements QueueAdmin {
 
   #rows(filter: QueueFilter, after: QueuePosition | undefined, limit: number): Promise<readonly Row[]> {
     const values = new SqlValues();
-    const where = filterOf(filter, after, values);
+    const { acceptedBefore } = filter;
+    const before = acceptedBefore === undefined ? {} : { acceptedBefore: acceptedBefore + this.#parts.time.ahead };
+    const where = filterOf({ ...filter, ...before }, after, values);
     return this.#ask(`${ENTRIES} WHERE ${where} ${ORDER} LIMIT ${values.add(limit)}`, values.all);
   }
 

@@ -61,12 +61,12 @@ export function envelopeOf(row: Row): Envelope {
   };
 }
 
-/** The arguments of `store`. */
-export function storeValues({ envelope, file, content, checksum, works }: MessageRow): readonly unknown[] {
+/** The arguments of `store`; `ahead`: of the database's clock (databaseTime.ts). */
+export function storeValues({ envelope, file, content, checksum, works }: MessageRow, ahead: number): readonly unknown[] {
   return [
     envelope.id,
     storable(envelope.sender),
-    envelope.acceptedAt,
+    envelope.acceptedAt + ahead,
     flagsOf(envelope),
     envelope.envelopeId === undefined ? null : storable(envelope.envelopeId),
     envelope.returnContent ?? null,
@@ -74,16 +74,16 @@ export function storeValues({ envelope, file, content, checksum, works }: Messag
     checksum,
     file ?? null,
     content === undefined ? null : Buffer.from(content.buffer, content.byteOffset, content.length),
-    json(works),
+    json(works.map((work) => ({ ...work, due: work.due + ahead, recipients: laterBy(ahead, work.recipients) }))),
   ];
 }
 
 export const STORE = "SELECT store($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /** What waits on, with what its last reason is counted as (postgresTallyTables.ts). */
-export function waitingJson(waiting: readonly WaitingRecipient[]): string {
+export function waitingJson(waiting: readonly WaitingRecipient[], ahead: number): string {
   return json(
-    waiting.map((recipient) => {
+    laterBy(ahead, waiting).map((recipient) => {
       const { lastOutcome } = recipient;
       if (lastOutcome === undefined || lastOutcome.kind === "delivered") return recipient;
       return { ...recipient, group: reasonGroup(storable(lastOutcome.cause.text)) };
@@ -91,25 +91,32 @@ export function waitingJson(waiting: readonly WaitingRecipient[]): string {
   );
 }
 
+function laterBy(milliseconds: number, waiting: readonly WaitingRecipient[]): readonly WaitingRecipient[] {
+  return waiting.map((recipient) => ({ ...recipient, due: recipient.due + milliseconds }));
+}
+
 function waitingOf(row: Row): readonly WaitingRecipient[] {
   return (row.recipients as readonly (WaitingRecipient & { group?: string })[]).map(({ group: _, ...recipient }) => recipient);
 }
 
 /** Content that is inline and undamaged; the damaged one is told of when it is asked for. */
-export function claimedWorkOf(row: Row): ClaimedWork {
+export function claimedWorkOf(row: Row, ahead: number): ClaimedWork {
+  const envelope = envelopeOf(row);
   const { content } = row;
   const whole = Buffer.isBuffer(content) && crc32(content) === row.checksum;
   return {
     key: { message: integer(row, "message"), destination: text(row, "destination") },
-    due: integer(row, "due"),
-    recipients: waitingOf(row),
-    envelope: envelopeOf(row),
+    due: integer(row, "due") - ahead,
+    recipients: laterBy(-ahead, waitingOf(row)),
+    envelope: { ...envelope, acceptedAt: envelope.acceptedAt - ahead },
     ...(whole ? { content } : {}),
   };
 }
 
 /** The history lines of one attempt, with the addresses that the work knew then. */
-export function attemptsJson(attempts: readonly AttemptRow[], recipients: readonly WaitingRecipient[]): string {
+export function attemptsJson(attempts: readonly AttemptRow[], recipients: readonly WaitingRecipient[], ahead: number): string {
   const addresses = new Map(recipients.map(({ index, address }) => [index, address]));
-  return json(attempts.map((attempt) => ({ ...attempt, address: addresses.get(attempt.recipient) ?? "" })));
+  return json(
+    attempts.map((attempt) => ({ ...attempt, at: attempt.at + ahead, address: addresses.get(attempt.recipient) ?? "" })),
+  );
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { DatabaseTime } from "./databaseTime.ts";
 import type { NewMessage, Settled } from "./message.ts";
 import { Persistence } from "./persistence.ts";
 import type { PostgresConnection } from "./postgresConnection.ts";
@@ -17,6 +18,7 @@ export type SettlementParts = {
   connection: PostgresConnection;
   intake: PostgresIntake;
   clock: Clock;
+  time: DatabaseTime;
   closing: AbortSignal;
   onTrouble: (error: StoreError) => void;
 };
@@ -25,7 +27,6 @@ const RETRY_MILLISECONDS = 500;
 
 export class PostgresSettlement {
   readonly #parts: SettlementParts;
-
   readonly #persistence: Persistence;
 
   constructor(parts: SettlementParts) {
@@ -52,8 +53,10 @@ export class PostgresSettlement {
     const { waiting, attempts } = settlement(claimed, settled, this.#parts.clock.now());
     const { message, destination, owner } = claimed.key;
     const due = waiting.reduce<number | null>((least, one) => Math.min(least ?? one.due, one.due), null);
-    const history = attemptsJson(attempts, claimed.recipients);
-    const values = [owner, message, destination, due, due === null ? null : waitingJson(waiting), history];
+    const { ahead } = this.#parts.time;
+    const history = attemptsJson(attempts, claimed.recipients, ahead);
+    const waits = due === null ? [null, null] : [due + ahead, waitingJson(waiting, ahead)];
+    const values = [owner, message, destination, ...waits, history];
     const delivered = settled.filter(({ outcome }) => outcome.kind === "delivered").map(({ index }) => index);
     return this.#persistence.record(async () => {
       const messages: MessageRow[] = [];
@@ -82,7 +85,7 @@ export class PostgresSettlement {
       await ask("SELECT FROM message WHERE seq = $1 FOR UPDATE", [message]);
       const lease = "SELECT FROM lease WHERE owner = $1 AND message = $2 AND destination = $3 FOR UPDATE";
       if ((await ask(lease, [owner, message, destination])).length === 0) return "lost";
-      for (const one of generated) await ask(STORE, storeValues(one));
+      for (const one of generated) await ask(STORE, storeValues(one, this.#parts.time.ahead));
       if ((await ask(statement, values))[0]?.settle !== true) throw new Error("a lease ended while it was locked");
       return "recorded";
     });

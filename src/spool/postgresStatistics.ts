@@ -4,29 +4,48 @@ import { NEVER_TRIED, type QueueStatistic, reasonGroup, type StatisticKey } from
 
 /** The queue by destination and by reason, from the tally (postgresTallyTables.ts). */
 
-const SUMS = `sums AS (
-    SELECT destination, reason, sum(works)::bigint AS works, sum(entries)::bigint AS entries, sum(recipients)::bigint AS recipients
-    FROM (SELECT * FROM tally UNION ALL SELECT * FROM tally_change) c GROUP BY 1, 2 HAVING sum(recipients) > 0
-  )`;
-/** Of the entry at $destination that was stored first. */
+/** Of the entry that was stored first at `destination`, where there is one. The order is that of work_destination, and of no other index. */
 const oldestAt = (destination: string): string =>
-  `(SELECT m.accepted_at FROM work w JOIN message m ON m.seq = w.message WHERE w.destination = ${destination} ORDER BY w.message LIMIT 1)`;
+  `(SELECT m.accepted_at FROM work w JOIN message m ON m.seq = w.message
+    WHERE (w.destination, w.message) > (${destination}, 0) ORDER BY w.destination, w.message LIMIT 1)`;
+
+const DESTINATIONS = `destinations AS (
+    SELECT destination, sum(works)::bigint AS messages, sum(recipients)::bigint AS recipients FROM (
+      SELECT destination, works, recipients FROM tally WHERE reason = '' AND destination <> ''
+      UNION ALL SELECT destination, works, recipients FROM tally_change
+    ) c GROUP BY 1 HAVING sum(recipients) > 0
+  )`;
 
 const BY_DESTINATION = `
-  WITH ${SUMS}, largest AS (
-    SELECT destination, sum(works)::bigint AS messages, sum(recipients)::bigint AS recipients FROM sums GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT $1
-  ), aged AS MATERIALIZED (SELECT l.*, ${oldestAt("l.destination")} AS oldest FROM largest l)
-  SELECT a.destination AS key, a.messages, a.recipients, a.oldest, s.reason, s.recipients AS of_reason
-  FROM aged a JOIN sums s USING (destination) ORDER BY a.recipients DESC, a.destination, s.recipients DESC, s.reason`;
+  WITH ${DESTINATIONS}, largest AS MATERIALIZED (
+    SELECT d.*, ${oldestAt("d.destination")} AS oldest FROM (SELECT * FROM destinations ORDER BY recipients DESC, destination LIMIT $1) d
+  ), reasons AS (
+    SELECT destination, reason, sum(recipients)::bigint AS recipients FROM (
+      SELECT t.destination, t.reason, t.recipients FROM largest l JOIN tally t USING (destination) WHERE t.reason <> ''
+      UNION ALL SELECT t.destination, t.reason, t.recipients FROM largest l JOIN tally_change t USING (destination)
+    ) c GROUP BY 1, 2 HAVING sum(recipients) > 0
+  )
+  SELECT l.destination AS key, l.messages, l.recipients, l.oldest, r.reason, r.recipients AS of_reason
+  FROM largest l JOIN reasons r USING (destination) ORDER BY l.recipients DESC, l.destination, r.recipients DESC, r.reason`;
 
 const BY_REASON = `
-  WITH ${SUMS} SELECT reason, sum(entries)::bigint AS messages, sum(recipients)::bigint AS recipients FROM sums GROUP BY 1`;
+  SELECT reason, sum(entries)::bigint AS messages, sum(recipients)::bigint AS recipients FROM (
+    SELECT reason, entries, recipients FROM tally WHERE destination = '' UNION ALL SELECT reason, entries, recipients FROM tally_change
+  ) c GROUP BY 1 HAVING sum(recipients) > 0`;
 
 /** For each group of reasons the oldest entry of the destinations where one of them occurs. */
 const OLDEST_BY_REASON = `
-  WITH ${SUMS}, named AS (SELECT * FROM unnest($1::text[], $2::text[]) AS n(reason, key)),
-  aged AS MATERIALIZED (SELECT d.destination, ${oldestAt("d.destination")} AS oldest FROM (SELECT DISTINCT destination FROM sums JOIN named USING (reason)) d)
-  SELECT n.key, min(a.oldest) AS oldest FROM named n JOIN sums USING (reason) JOIN aged a USING (destination) GROUP BY 1`;
+  WITH ${DESTINATIONS}, aged AS MATERIALIZED (
+    SELECT o.destination, o.oldest FROM (SELECT d.destination, ${oldestAt("d.destination")} AS oldest FROM destinations d) o ORDER BY 2
+  )
+  SELECT n.key, min(least((
+    SELECT a.oldest FROM aged a
+    WHERE EXISTS (SELECT FROM tally t WHERE t.destination = a.destination AND t.reason = n.reason AND t.recipients > 0) ORDER BY a.oldest LIMIT 1
+  ), (
+    SELECT min(a.oldest) FROM (
+      SELECT destination FROM tally_change WHERE reason = n.reason GROUP BY 1 HAVING sum(recipients) > 0
+    ) c JOIN aged a USING (destination)
+  ))) AS oldest FROM unnest($1::text[], $2::text[]) AS n(reason, key) GROUP BY 1`;
 
 /** Changes folded in one transaction. */
 const MOST_FOLDED = 20_000;
@@ -101,7 +120,9 @@ async function byReason(limit: number, ask: PostgresConnection["ask"]): Promise<
   const largest = [...groups.values()].sort(larger).slice(0, limit);
   const pairs = largest.flatMap(({ key, raw }) => raw.map((reason) => [reason, key] as const));
   const rows = await ask(OLDEST_BY_REASON, [pairs.map(([reason]) => reason), pairs.map(([, key]) => key)]);
-  const oldest = new Map(rows.map((row) => [text(row, "key"), integer(row, "oldest")]));
+  const oldest = new Map(
+    rows.flatMap((row): [string, number][] => (row.oldest === null ? [] : [[text(row, "key"), integer(row, "oldest")]])),
+  );
   return largest.flatMap(({ key, messages, recipients }) => {
     const oldestAcceptedAt = oldest.get(key);
     // All of them left between the two questions.

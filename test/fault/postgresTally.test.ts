@@ -65,7 +65,12 @@ async function attempt(store: AdministeredStore, turn: number): Promise<void> {
 const RECOUNT = `SELECT destination, reason, sum(r.works)::int AS works, count(*)::int AS entries, sum(r.recipients)::int AS recipients
   FROM dane_relay.work CROSS JOIN LATERAL dane_relay.reasons(work.recipients) r GROUP BY 1, 2 ORDER BY 1, 2`;
 const TALLY = `SELECT destination, reason, sum(works)::int AS works, sum(entries)::int AS entries, sum(recipients)::int AS recipients
-  FROM (SELECT * FROM dane_relay.tally UNION ALL SELECT * FROM dane_relay.tally_change) c GROUP BY 1, 2 HAVING sum(recipients) <> 0 ORDER BY 1, 2`;
+  FROM (SELECT * FROM dane_relay.tally WHERE reason <> '' AND destination <> '' UNION ALL SELECT * FROM dane_relay.tally_change) c GROUP BY 1, 2 HAVING sum(recipients) <> 0 ORDER BY 1, 2`;
+
+/** The sums of each destination and each reason, where there is nothing left to fold. */
+const SUMS = `SELECT destination, reason, works::int, entries::int, recipients::int FROM dane_relay.tally WHERE '' IN (destination, reason) ORDER BY 1, 2`;
+const SUMMED = `SELECT coalesce(destination, '') AS destination, coalesce(reason, '') AS reason, sum(works)::int AS works, sum(entries)::int AS entries,
+  sum(recipients)::int AS recipients FROM (${RECOUNT}) r GROUP BY GROUPING SETS ((destination), (reason)) ORDER BY 1, 2`;
 
 async function requireExact(when: string): Promise<void> {
   const [tally, recount] = [await postgres.query(TALLY), await postgres.query(RECOUNT)];
@@ -104,6 +109,7 @@ test("three replicas store, settle, hold and delete: the tally is the count, and
     await fold();
     assert.deepEqual(await postgres.query("SELECT * FROM dane_relay.tally_change"), []);
     await requireExact("folded");
+    assert.deepEqual(await postgres.query(SUMS), await postgres.query(SUMMED));
     assert.deepEqual(await first.queueAdmin.statistics("reason", 20), before);
     await first.queueAdmin.act("delete", {});
     assert.deepEqual(await first.queueAdmin.statistics("destination", 20), []);
