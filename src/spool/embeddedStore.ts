@@ -17,7 +17,7 @@ import type { AdministeredStore } from "./queueAdmin.ts";
 import { messageRow, settlement, workOf } from "./queueRows.ts";
 import { SenderTurns } from "./senderTurns.ts";
 import { type ClaimRequest, type MessageWriter, type QueueCounts, StoreError } from "./store.ts";
-import { repairAdvice, requireError, requireStoreError, storeError } from "./storeFailure.ts";
+import { isUnknown, repairAdvice, requireError, requireStoreError, storeError } from "./storeFailure.ts";
 import type { Answer, ClaimedWork, MessageRow } from "./storeOperation.ts";
 
 /** How long a measured amount of free space is believed. */
@@ -108,7 +108,7 @@ export class EmbeddedStore implements AdministeredStore {
     try {
       await this.#insert(row);
     } catch (error) {
-      await this.#discard(row);
+      await this.#discard(row, error);
       throw error;
     }
   }
@@ -189,7 +189,7 @@ export class EmbeddedStore implements AdministeredStore {
           "done",
         );
       } catch (error) {
-        for (const message of messages) await this.#discard(message);
+        for (const message of messages) await this.#discard(message, error);
         throw error;
       }
       for (const message of messages) this.#offer(message);
@@ -255,7 +255,7 @@ export class EmbeddedStore implements AdministeredStore {
   }
 
   #require<K extends Answer["kind"]>(answer: Answer, kind: K): Answer & { kind: K } {
-    if (answer.kind === "failed") throw new StoreError(answer.error, answer.text);
+    if (answer.kind === "failed") throw new StoreError(answer.error, answer.text, answer);
     if (answer.kind !== kind) throw new Error(`the spool answered ${answer.kind}, not ${kind}`);
     return answer as Answer & { kind: K };
   }
@@ -279,8 +279,8 @@ export class EmbeddedStore implements AdministeredStore {
   }
 
   /** Best effort: a file without a row is swept at the next start. */
-  async #discard({ file }: MessageRow): Promise<void> {
-    if (file !== undefined) await this.#bodies.remove(file).catch(requireError);
+  async #discard({ file }: MessageRow, error: unknown): Promise<void> {
+    if (file !== undefined && !isUnknown(error)) await this.#bodies.remove(file).catch(requireError);
   }
 
   #offer(message: MessageRow): void {

@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { Envelope, MessageId, NewMessage } from "./message.ts";
 import { type MessageWriter, StoreError } from "./store.ts";
+import { isUnknown } from "./storeFailure.ts";
 
 /** Where the content of one message went: into memory, to be stored in the database, or into a file that is on disk by now. `checksum`: CRC-32. */
 export type StoredContent = { size: number; checksum: number } & ({ content: Uint8Array } | { file: string });
@@ -90,7 +91,8 @@ export class SpoolWriter implements MessageWriter {
       const content = this.#body === undefined ? { content: joined(this.#chunks, size) } : { file: this.#body.name };
       await this.#options.store({ ...envelope, size }, recipients, { size, checksum, ...content });
     } catch (error) {
-      await this.#discard();
+      // A body whose row may be there stays; if it is not, the next start sweeps it.
+      if (!isUnknown(error)) await this.#discard();
       throw error;
     } finally {
       this.#state = "over";

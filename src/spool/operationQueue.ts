@@ -106,7 +106,8 @@ export class OperationQueue {
     const failure = { kind: "failed", error: reason === CLOSED ? "closed" : "io", text: reason } as const;
     if (reason !== CLOSED) this.#failed.resolve(new Error(reason));
     this.#opened?.(failure);
-    for (const { resolve } of [...this.#underWay, ...this.#gathering]) resolve(failure);
+    for (const { resolve } of this.#underWay) resolve({ ...failure, outcome: "unknown" });
+    for (const { resolve } of this.#gathering) resolve(failure);
     this.#underWay = [];
     this.#gathering = [];
   }

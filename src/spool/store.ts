@@ -67,11 +67,17 @@ export interface MessageWriter {
 /** Messages by state: `active` are claimed now, `incoming` never tried, `deferred` tried and waiting, `held` by the operator. */
 export type QueueCounts = { incoming: number; active: number; deferred: number; held: number; oldestAcceptedAt?: number };
 
+/** Nobody can say whether what was asked for was done: it may be on disk, and what belongs to it must stay. */
+export type StoreErrorOptions = ErrorOptions & { outcome?: "unknown" };
+
 export class StoreError extends Error {
   readonly kind: "full" | "io" | "corrupt" | "closed";
-  constructor(kind: StoreError["kind"], message: string, options?: ErrorOptions) {
+  readonly outcome: "not-done" | "unknown";
+
+  constructor(kind: StoreError["kind"], message: string, options?: StoreErrorOptions) {
     super(message, options);
     this.kind = kind;
+    this.outcome = options?.outcome ?? "not-done";
     this.name = "StoreError";
   }
 }

@@ -71,6 +71,11 @@ export function requireStoreError(error: unknown): StoreError {
   throw error;
 }
 
+/** Whether what failed may have been done all the same. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof StoreError && error.outcome === "unknown";
+}
+
 /** For what may fail in a way that the system tells of. */
 export function requireError(error: unknown): void {
   if (!(error instanceof Error)) throw error;

@@ -69,7 +69,8 @@ export type ClaimedWork = {
   content?: Uint8Array;
 };
 
-export type Failure = { kind: "failed"; error: StoreError["kind"]; text: string };
+/** `outcome`: the worker died before it answered. */
+export type Failure = { kind: "failed"; error: StoreError["kind"]; text: string; outcome?: "unknown" };
 
 export type Answer =
   | { kind: "done" }
