@@ -186,8 +186,9 @@ function sameKeys({ keys: one }: Rollover, { keys: other }: Rollover): boolean {
   return named(one) === named(other);
 }
 
+/** What is published so far stays in caches for its own TTL, which may be longer than the new one: it has to be seen before it is replaced. */
 async function publish(run: Run): Promise<ExitStatus> {
-  return published(run, undefined);
+  return published((await look(run)).run, undefined);
 }
 
 /** By dynamic update, or as lines for whoever edits the zone. */
@@ -245,8 +246,9 @@ async function hook(run: Run): Promise<ExitStatus> {
     return notNow({ kind: "unsafe", because: "the rollover before is not finished: retire its old key first" }, run.terminal);
   let current = run;
   if (keyOf(run.rollover, "standby")?.fingerprint !== fingerprint) {
-    const replaced = keyOf(run.rollover, "standby");
-    current = { ...run, rollover: await withStandby(run.folder, run.rollover, key) };
+    const { run: seen } = await look(run);
+    const replaced = keyOf(seen.rollover, "standby");
+    current = { ...seen, rollover: await withStandby(seen.folder, seen.rollover, key) };
     run.terminal.out("the certificate has a key that was not announced: its record has to be published first\n");
     const status = await published(current, replaced);
     if (status !== 0) return status;

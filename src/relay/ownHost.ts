@@ -4,6 +4,7 @@ import { type Rollover, recordsToPublish, type ServerView, type Sight } from "..
 import { type DomainName, isName, parseName } from "../dns/name.ts";
 import type { TlsaData } from "../dns/rdata.ts";
 import type { TsigKey } from "../dns/tsig.ts";
+import { reasonText } from "../dnssec/securityStatus.ts";
 import { openResolver } from "../resolver/openResolver.ts";
 import type { ValidatingResolver } from "../resolver/resolver.ts";
 import { createTransport } from "../resolver/socketTransport.ts";
@@ -67,7 +68,7 @@ async function look({ host, port }: Pick<Rollover, "host" | "port">, means: Mean
   const tlsa = await resolver.resolve(owner, "TLSA");
   const dnssec: Sight["dnssec"] =
     tlsa.status === "indeterminate" || tlsa.status === "bogus"
-      ? { status: tlsa.status === "bogus" ? "bogus" : "failed", reason: tlsa.reasons.join(": ") }
+      ? { status: tlsa.status === "bogus" ? "bogus" : "failed", reason: reasonText(tlsa.reasons) }
       : { status: tlsa.status };
   const name = hostName(host);
   const families = await Promise.all([resolver.resolve(name, "A"), resolver.resolve(name, "AAAA")]);

@@ -2,6 +2,7 @@ import type { ServerView } from "../diagnosis/doubleTlsa.ts";
 import { RR_TYPE } from "../dns/message.ts";
 import { type DomainName, displayName, isName, parentOf, parseName } from "../dns/name.ts";
 import { decodeLookup, decodeTarget } from "../dns/rdata.ts";
+import { reasonText } from "../dnssec/securityStatus.ts";
 import type { ValidatingResolver } from "../resolver/resolver.ts";
 import { EDNS_UDP_PAYLOAD_SIZE, type ServerAddress, type Transport } from "../resolver/transport.ts";
 
@@ -23,7 +24,7 @@ export async function zoneOf(owner: DomainName, resolver: ValidatingResolver): P
   for (let up = 0; zone !== undefined && up < MAX_LABELS_UP; up += 1) {
     const soa = await resolver.lookup(zone, RR_TYPE.SOA);
     if (soa.status === "bogus" || soa.status === "indeterminate")
-      return { kind: "unknown", reason: `the zone of ${displayName(owner)} could not be found: ${soa.reasons.join(": ")}` };
+      return { kind: "unknown", reason: `the zone of ${displayName(owner)} could not be found: ${reasonText(soa.reasons)}` };
     if (soa.answer === "records" && soa.name === zone) return serversOf(zone, soa.records[0].rdata, resolver);
     zone = parentOf(zone);
   }

@@ -209,6 +209,16 @@ describe("rollovers while mail flows", () => {
     );
   });
 
+  test("the TTL that is published now counts, also where the lines that take its place are only printed", async () => {
+    const again = ["--dir", join(directory, "again")];
+    const begun = await rollover("init", "--host", `mx2.${ZONE}`, "--port", `${PORT}`, ...again);
+    assert.equal(begun.status, 0, begun.err);
+    const printed = await rollover("publish", "--ttl", "1", ...again);
+    assert.match(printed.out, / 1 IN TLSA 3 1 1 /, printed.err);
+    const { largestTtlSeconds } = JSON.parse(await readFile(join(directory, "again", "rollover.json"), "utf8"));
+    assert.equal(largestTtlSeconds, TTL_SECONDS);
+  });
+
   test("certbot's hook: the same key needs nothing; a key that nobody announced waits for its record", async () => {
     const lineage = await mkdtemp(join(directory, "lineage-"));
     const hook = async (keyPem: string, ...more: readonly string[]) => {
