@@ -109,7 +109,7 @@ function waitingTable(destinations: Asked<readonly DestinationStatus[]>, counts:
   return html`${dataTable({
     caption: "Destinations that mail waits for, most recipients first",
     columns: ["destination", "recipients", "messages", "oldest", "last reason"],
-    kinds: ["name", "number", "number", "short", "words"],
+    kinds: ["name", "number", "number", "short", "brief"],
     rows: waiting
       .slice(0, MAX_DESTINATIONS)
       .map(({ destination, recipients, messages, oldestAcceptedAt, reason }) => [
@@ -139,7 +139,7 @@ function failingTable(destinations: Asked<readonly DestinationStatus[]>, now: nu
   return dataTable({
     caption: "Destinations by attempts that did not deliver, among the last attempts of this process",
     columns: ["destination", "failed", "last try", "TLS", "last reason", "why"],
-    kinds: ["name", "short", "short", "short", "words", "short"],
+    kinds: ["name", "short", "short", "short", "brief", "short"],
     rows: failing
       .slice(0, MAX_FAILING)
       .map((one) => [

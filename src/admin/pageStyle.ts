@@ -47,7 +47,7 @@ table{border-collapse:collapse;width:100%;margin:.25rem 0 1rem}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{text-align:left;vertical-align:top;padding:.45rem .75rem .45rem 0;border-bottom:1px solid var(--line)}
 th{font-size:.8125rem;color:var(--quiet);font-weight:600;white-space:nowrap}
-@media (min-width:72rem){td.short{white-space:nowrap}td.name{min-width:9.5rem}td.words{min-width:11rem}}
+@media (min-width:72rem){td.short,td.pick{white-space:nowrap}td.name{min-width:9.5rem}td.words,td.brief{min-width:11rem}}
 details th{white-space:normal}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 form{margin:0}
@@ -87,14 +87,16 @@ rect.refused{fill:var(--refused)}rect.dns{fill:var(--dns)}rect.not-tried{fill:va
 details{margin:.5rem 0 1rem}
 summary{cursor:pointer;padding:.25rem 0;color:var(--link)}
 .foot{color:var(--quiet);font-size:.875rem;border-top:1px solid var(--line);margin-top:3rem;padding-top:.75rem;padding-bottom:2rem}
-@media (max-width:46rem){
+@media screen and (max-width:46rem){
 .top .who{margin-left:0;width:100%}
 .chart svg.wide{display:none}.chart svg.narrow{display:block}
 .pair{display:block}
 .facts{grid-template-columns:1fr 1fr}
-.fields>*{width:100%}.fields input:not([type=checkbox]),.fields select{width:100%}
+.fields{display:grid;grid-template-columns:1fr 1fr}.fields:has(>:nth-child(-n+2):last-child){grid-template-columns:1fr}
+.fields input:not([type=checkbox]),.fields input[size],.fields select{width:100%}
+td.brief>span{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:4;overflow:hidden}
 }
-@media (max-width:60rem){
+@media screen and (max-width:60rem){
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody,tr,td{display:block}
 tr{border-bottom:1px solid var(--line);padding:.5rem 0}
@@ -102,7 +104,14 @@ td{border:0;padding:.1rem 0;display:grid;grid-template-columns:6.25rem minmax(0,
 td.number{text-align:left}td:not(:has(>span:not(:empty))){display:none}
 td::before{content:attr(data-label);color:var(--quiet);font-size:.875rem}
 }
-@media print{.top nav,.who,.actions,.skip,.fields,details:not([open]){display:none}body{background:#fff;color:#000}table{font-size:10pt}tr,.finding,figure{break-inside:avoid}a{color:inherit}}
+@media print{
+:root{color-scheme:light;--paper:#fff;--card:#fff;--ink:#000;--quiet:#444;--line:#999;--link:#000;--fine:#0b6e4f;--degraded:#8a5a00;--trouble:#a32a12}
+html{font-size:10pt}.top,main,.foot{max-width:none;padding-left:0;padding-right:0}
+.top nav,.who,form,.actions,.skip,details:not([open]){display:none}form:has(table){display:block}
+table{font-size:9pt}th,td{padding:.3rem .6rem .3rem 0}.pick{display:none}
+rect,.swatch{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.verdict,.finding,pre{border:1px solid var(--line);border-left-width:.4rem}.fine{border-left-color:var(--fine)}.degraded{border-left-color:var(--degraded)}.trouble{border-left-color:var(--trouble)}
+tr,.finding,figure,.verdict,.chain{break-inside:avoid}h2,h3{break-after:avoid}a{color:inherit;text-decoration:none}}
 `;
 
 /** For the policy: only this text is a style. */

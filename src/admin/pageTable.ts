@@ -1,16 +1,19 @@
 import { type Html, type HtmlValue, html } from "./html.ts";
 
-export type ColumnKind = "number" | "short" | "name" | "words";
+export type ColumnKind = "number" | "short" | "pick" | "name" | "words" | "brief";
 
 /**
  * A table that narrow screens show as a list of cards: every cell carries its column's name, and the roles say what it is to assistive technology
  * also where the style sheet shows no table.
  */
 export type DataTable = {
-  /** Read aloud, and shown when printed; the heading above says the same to the eye. */
+  /** Read aloud; the heading above says the same to the eye. */
   caption: string;
   columns: readonly string[];
-  /** How wide each column wants to be, words when not given: `short` is not broken into lines, `name` is not broken within what is usual. */
+  /**
+   * How wide each column wants to be, words when not given: `short` is not broken into lines, `name` is not broken within what is usual. `brief`: words
+   * that narrow screens cut to a few lines, another page has them whole; `pick`: a box to tick, not printed.
+   */
   kinds?: readonly ColumnKind[];
   rows: readonly (readonly HtmlValue[])[];
 };

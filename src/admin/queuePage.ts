@@ -42,7 +42,7 @@ function filterForm(query: URLSearchParams): Html {
   const ages = AGES.some(([value]) => value === age) ? AGES : [...AGES, [age, `${age} seconds`] as const];
   return html`<form method="get" action="/queue"><div class="fields">
 ${textField("domain", "Destination", query, "example.org")}
-${textField("sender", "Sender", query, "<> for notifications")}
+${textField("sender", "Sender", query, "<>: notifications")}
 ${textField("reason", "Reason contains", query, "")}
 <div><label for="state">State</label><select id="state" name="state">${["", ...QUEUE_STATES].map((one) => option(one, one === "" ? "any state" : one, query.get("state") ?? ""))}</select></div>
 <div><label for="olderThanSeconds">Waiting for at least</label><select id="olderThanSeconds" name="olderThanSeconds">${ages.map(([value, text]) => option(value, text, age))}</select></div>
@@ -124,7 +124,7 @@ function entryTable(entries: readonly QueueEntry[], now: number, visitor: Visito
       "recipients",
       "last reason",
     ],
-    kinds: [...(choosing ? (["short"] as const) : []), "short", "short", "short", "short", "short", "name", "name"],
+    kinds: [...(choosing ? (["pick"] as const) : []), "short", "short", "short", "short", "short", "name", "name", "brief"],
     rows: entries.map((entry) => {
       const { id, acceptedAt, state, destination, recipients } = entry;
       const tries = Math.max(0, ...recipients.map(({ attempts }) => attempts));

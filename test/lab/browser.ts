@@ -9,6 +9,8 @@ export type Viewer = {
   page: Page;
   /** Looks at the page as it is at each width; `SCREENSHOTS` names a directory to keep the pictures in. */
   look: (name: string) => Promise<void>;
+  /** The page as a PDF on A4, beside the pictures, and as a picture of that width; for the medium `print`. */
+  print: (name: string) => Promise<void>;
   /** Presses Tab until what has the focus contains `text`; fails when it never does. */
   tabTo: (text: string) => Promise<void>;
   /** Errors of scripts, of loading and of the content security policy. */
@@ -21,6 +23,9 @@ const WIDTHS = [1280, 800, 390] as const;
 const PICTURED: readonly number[] = [1280, 390];
 const HEIGHT = 800;
 const MAX_TABS = 80;
+/** 180 mm at 96 pixels an inch. */
+const PAPER_PIXELS = 680;
+const PAPER_MARGIN = { top: "15mm", bottom: "15mm", left: "15mm", right: "15mm" };
 const PATIENCE_MILLISECONDS = 60_000;
 /** Chromium says so of every answer that is no success; the status is what the test is about. */
 const STATUS_NOTE = /^Failed to load resource: the server responded with a status of (?:401|403|404)/;
@@ -55,6 +60,14 @@ export async function openViewer(colorScheme: "light" | "dark" = "light"): Promi
     }
     await page.setViewportSize({ width: WIDTHS[0], height: HEIGHT });
   };
+  const print = async (name: string): Promise<void> => {
+    await page.pdf({ path: join(directory, `${name}.pdf`), format: "A4", printBackground: false, margin: PAPER_MARGIN });
+    await page.setViewportSize({ width: PAPER_PIXELS, height: HEIGHT });
+    const overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
+    assert.equal(overflow, 0, `${name} is ${overflow} pixels too wide for the paper`);
+    await page.setViewportSize({ width: WIDTHS[0], height: HEIGHT });
+  };
   const tabTo = async (text: string): Promise<void> => {
     const passed: string[] = [];
     for (let tabs = 0; tabs < MAX_TABS; tabs += 1) {
@@ -71,5 +84,5 @@ export async function openViewer(colorScheme: "light" | "dark" = "light"): Promi
     await browser.close();
     if (kept === undefined) await rm(directory, { recursive: true, force: true });
   };
-  return { page, look, tabTo, complaints, close };
+  return { page, look, print, tabTo, complaints, close };
 }

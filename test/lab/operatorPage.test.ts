@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { SmtpClient } from "../fake/smtpClient.ts";
+import { type Peer, startPeer } from "../fake/smtpPeer.ts";
+import { PLACES } from "./addresses.ts";
 import { openViewer, type Viewer } from "./browser.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { type RelayProcess, relayPorts, startRelayProcess } from "./relayProcess.ts";
@@ -21,6 +24,10 @@ const DOMAINS = [
 const DESTINATIONS = 50;
 const HOSTILE = "<img src=x onerror=alert(1)>";
 const DISCARD = 99;
+const HOSTILE_PLACE = 98;
+/** A receiver that says what a browser might take for markup: a route leads there. */
+const HOSTILE_DOMAIN = "hostile.example";
+const HOSTILE_WORDS = `</span></td></table><script>document.title='x'</script><a href=//evil.example>log in again</a> ${"\u202e"}gnp.exe`;
 
 function message(recipient: string, sender = "orders@shop.example") {
   return { sender, recipient, content: `From: ${sender}\r\nSubject: ${HOSTILE}\r\n\r\nhello\r\n` };
@@ -30,13 +37,21 @@ describe("the operator's page", () => {
   let lab: Lab;
   let relay: RelayProcess;
   let broken: RelayProcess;
+  let hostile: Peer;
   let viewer: Viewer;
 
   before(async () => {
     lab = await startLab(SCENARIOS.filter(({ domain }) => DOMAINS.includes(domain)));
     const tokenFile = join(lab.directory, "token");
     await writeFile(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
-    relay = await startRelayProcess(lab, "page", {}, { DANE_RELAY_ADMIN_TOKEN_FILE: tokenFile });
+    const refusal = `451 4.3.0 ${HOSTILE_WORDS}`;
+    hostile = await startPeer({
+      address: lab.block.address(HOSTILE_PLACE),
+      greeting: `220 ${HOSTILE_WORDS}`,
+      replies: { RCPT: refusal },
+    });
+    const delivery = { routes: [{ domain: HOSTILE_DOMAIN, nextHop: `[${hostile.address}]:${hostile.port}` }] };
+    relay = await startRelayProcess(lab, "page", { delivery }, { DANE_RELAY_ADMIN_TOKEN_FILE: tokenFile });
     broken = await startRelayProcess(lab, "broken", {
       ...relayPorts(lab, 1),
       upstreams: [lab.block.address(DISCARD)],
@@ -49,6 +64,7 @@ describe("the operator's page", () => {
     await viewer?.close();
     await broken?.stop();
     await relay?.stop();
+    await hostile?.close();
     await lab?.stop();
   });
 
@@ -104,6 +120,28 @@ describe("the operator's page", () => {
     await mustSay(/!dane:nocertmatch/);
     await viewer.look("message");
     assert.equal(await viewer.page.locator("img, script").count(), 0, "nothing that came from outside is markup");
+  });
+
+  test("what a sender, a recipient and a receiver say is text", async () => {
+    const client = await SmtpClient.open(`${lab.block.address(PLACES.relay)}:2525`);
+    const [sender, recipient] = ["s", "r"].map((name) => `"${name}${HOSTILE}"@${HOSTILE_DOMAIN}`);
+    for (const line of [`MAIL FROM:<${sender}>`, `RCPT TO:<${recipient}>`, "DATA", `Subject: ${HOSTILE}\r\n\r\nx\r\n.`])
+      assert.match(await client.command(line), /^[23]/, line);
+    client.destroy();
+    await relay.event("a refusal", ({ event, domain }) => event === "delivery" && domain === HOSTILE_DOMAIN);
+    for (const path of ["/", `/queue?domain=${HOSTILE_DOMAIN}`, `/explain?domain=${HOSTILE_DOMAIN}`]) {
+      await open(relay, path);
+      await mustSay(/<script>document\.title='x'<\/script>/);
+      assert.equal(await viewer.page.locator("script, img, a[href*=evil]").count(), 0, path);
+      assert.doesNotMatch(await viewer.page.title(), /^x$/);
+      await viewer.look(`hostile${path.replace(/[/?].*/s, "")}-${path.slice(1, 4)}`);
+    }
+    await open(relay, `/queue?domain=${HOSTILE_DOMAIN}`);
+    await mustSay(/"r<img src=x onerror=alert\(1\)>"@hostile\.example/);
+    await viewer.page.click("td a.mono");
+    await mustSay(/"s<img src=x onerror=alert\(1\)>"@hostile\.example/);
+    await viewer.look("hostile-message");
+    assert.equal(await viewer.page.locator("script, img").count(), 0);
   });
 
   test("a retry by keyboard alone", async () => {
@@ -186,6 +224,21 @@ describe("the operator's page", () => {
     await open(broken, "/explain?domain=example.org");
     await mustSay(/needs the token/);
     await viewer.look("explain-reader");
+  });
+
+  test("on paper", async () => {
+    await viewer.page.emulateMedia({ media: "print" });
+    for (const [of, path] of [
+      [broken, "/"],
+      [relay, "/queue"],
+      [relay, "/explain?domain=mismatch.lab"],
+    ] as const) {
+      await open(of, path);
+      assert.equal(await viewer.page.locator("nav, button, input").filter({ visible: true }).count(), 0, "nothing to press");
+      assert.ok((await viewer.page.locator("h1, h2").filter({ visible: true }).count()) > 0);
+      await viewer.print(`print${path.replace(/[^a-z]/g, "-")}`);
+    }
+    await viewer.page.emulateMedia({ media: "screen" });
   });
 
   test("in the dark", async () => {
