@@ -162,10 +162,10 @@ describe("Prometheus and two relays in trouble", () => {
     await writeFile(place("alerts.yaml"), faster(await readFile(ALERTS, "utf8")));
     const targets = [addressOf("lonely", 9025), addressOf("busy", 9025)];
     const configuration = {
-      global: { scrape_interval: "250ms", scrape_timeout: "250ms", evaluation_interval: "250ms" },
+      global: { scrape_interval: "500ms", scrape_timeout: "500ms", evaluation_interval: "250ms" },
       rule_files: ["alerts.yaml"],
       // As the pods' annotations have it: the job says nothing of what it is.
-      scrape_configs: [{ job_name: "kubernetes-pods", scrape_timeout: "250ms", static_configs: [{ targets }] }],
+      scrape_configs: [{ job_name: "kubernetes-pods", static_configs: [{ targets }] }],
     };
     await writeFile(place("prometheus.yaml"), stringify(configuration));
     open.push(
@@ -249,11 +249,10 @@ describe("Prometheus and two relays in trouble", () => {
     return found;
   }
 
-  const isSilent = async (name: string): Promise<void> =>
-    assert.deepEqual(
-      (await firing()).map(nameOf).filter((one) => one.startsWith(name)),
-      [],
-    );
+  /** Not yet, or no more: a scrape that was late on a busy machine is no trouble of the relay's. */
+  async function untilSilent(alert: string): Promise<void> {
+    await until((names) => !names.some((name) => name.startsWith(alert)));
+  }
 
   /** The log's `config` lines: key and reason. */
   const configLines = (): readonly string[] =>
@@ -283,7 +282,7 @@ describe("Prometheus and two relays in trouble", () => {
   });
 
   test("refusals for one cause rise", async () => {
-    await isSilent("DaneDeferralsRising");
+    await untilSilent("DaneDeferralsRising");
     const deadline = performance.now() + WAIT_MILLISECONDS;
     for (let burst = 0; ; burst += 1) {
       await submit(
@@ -301,7 +300,7 @@ describe("Prometheus and two relays in trouble", () => {
   });
 
   test("much mail waits for one host whose certificate does not match; the API says which", async () => {
-    await isSilent("MismatchAtBusyDestination");
+    await untilSilent("MismatchAtBusyDestination");
     for (let number = 0; number < 22; number += 1) await submit("busy", ["u@shop.mismatch.lab"]);
     const { annotations } = await untilFiring("MismatchAtBusyDestination busy");
     assert.match(annotations.summary, /: 2[12] messages wait for one destination,/);
@@ -313,7 +312,7 @@ describe("Prometheus and two relays in trouble", () => {
   });
 
   test("files that were there when the relay started, and can't be used now; what was read before stays in use", async () => {
-    await isSilent("FileUnreadable");
+    await untilSilent("FileUnreadable");
     await writeFile(place("certificate.pem"), "-----BEGIN CERTIFICATE-----\n");
     process.kill(Number(await readFile(place("busy.pid"), "utf8")), "SIGHUP");
     await untilFiring("FileUnreadable busy certificate");
@@ -331,14 +330,14 @@ describe("Prometheus and two relays in trouble", () => {
   });
 
   test("something fills the spool's disk; clients keep their mail", async () => {
-    await isSilent("SpoolNearlyFull");
+    await untilSilent("SpoolNearlyFull");
     await writeFile(place("fill"), "");
     await untilFiring("SpoolNearlyFull busy");
     await assert.rejects(submit("busy", ["u@shop.mismatch.lab"]), /452/);
   });
 
   test("a relay that is gone", async () => {
-    await isSilent("NotReady");
+    await untilSilent("NotReady");
     await relays.get("busy")?.stop();
     await untilFiring("NotReady busy");
     assert.match(relays.get("busy")?.log() ?? "", /"event":"stop"/);
