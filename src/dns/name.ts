@@ -98,8 +98,15 @@ function readLabel(text: string, at: number): { octets: number[]; next: number }
   return { octets, next: i };
 }
 
+/** Nearly every name: labels of letters, digits, hyphens and underscores. Nothing is escaped in it, so characters are octets. */
+const PLAIN_NAME = /^(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?$/;
+
 /** Parses presentation text (RFC 1035 §5.1); with or without the trailing dot the name is taken as absolute. Not for U-labels. */
 export function parseName(text: string): DomainName | NameError {
+  // On the wire a label's length stands where its dot does here, and the root is one octet more; what is too long is told apart below.
+  if (text.length < MAX_NAME_OCTETS - 1 && PLAIN_NAME.test(text)) {
+    return (text.endsWith(".") ? text.toLowerCase() : `${text.toLowerCase()}.`) as DomainName;
+  }
   if (text === ".") return "." as DomainName;
   if (text === "") return { kind: "error", reason: "empty name" };
   const labels: Uint8Array[] = [];
