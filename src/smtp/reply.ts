@@ -22,6 +22,7 @@ export const MAX_REPLIES_AHEAD = 4096;
 const LINE = /^([2-5]\d\d)(?:([ -])(.*))?$/s;
 /** RFC 2034 §4, RFC 3463 §2: class, subject and detail, then a space or the end. */
 const ENHANCED = /^([245])\.(\d{1,3})\.(\d{1,3})(?: +|$)/;
+const CONTROL = /\p{Cc}/u;
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -30,6 +31,7 @@ function error(reason: string): ReplyError {
 }
 
 function printable(text: string): string {
+  if (!CONTROL.test(text)) return text;
   return text.replace(/\t/g, " ").replace(/\p{Cc}/gu, "?");
 }
 

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { networkOf } from "./authenticationThrottle.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { type ClientCertificates, certificateStanding } from "./clientCertificate.ts";
-import { ClientRates, type RateLimits } from "./clientRates.ts";
+import { ClientRates, perMinute, type RateLimits } from "./clientRates.ts";
 import type { Rejection } from "./rejection.ts";
 import { type ClientStanding, type Permission, relayPermission } from "./relayPermission.ts";
 import { rewrittenSender, type SenderRewrite } from "./senderRewrite.ts";
@@ -133,6 +133,7 @@ export class Admission {
 
   /** Counts a message or a recipient of this client; why there may be no more of them now. */
   rateRefusal(what: "messages" | "recipients", { user, address }: Client): Rejection | undefined {
+    if (perMinute(what, this.#limits) === undefined) return undefined;
     const key = user === undefined ? `address ${networkOf(peerAddress(address))}` : `user ${user.name}`;
     if (this.#rates.take(what, key, this.#limits, this.#options.clock.monotonic()) === "taken") return undefined;
     return { reason: "rate-limited", code: 451, status: "4.7.1", text: `too many ${what} in a minute, try again later` };

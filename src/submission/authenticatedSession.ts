@@ -65,8 +65,11 @@ export abstract class AuthenticatedSession extends SessionChannel {
   }
 
   override _isSupported(command: string): boolean {
-    if (command === "AUTH" && this.#announcing && this.#options.admission.authentication(this.client()) !== "possible")
-      return false;
+    if (command === "AUTH") {
+      // Asked at every command.
+      if (this.#options.admission.authenticator === undefined) return false;
+      if (this.#announcing && this.#options.admission.authentication(this.client()) !== "possible") return false;
+    }
     return super._isSupported(command);
   }
 

@@ -59,7 +59,7 @@ function waitOf(failures: Failures | undefined, of: "address" | "user", now: num
 
 /** What one client has: an IPv4 address, or an IPv6 /64. */
 export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
+  if (!address.includes(":") || !isIPv6(address)) return address;
   const [head = "", tail] = address.toLowerCase().split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");

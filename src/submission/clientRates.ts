@@ -15,16 +15,21 @@ type Bucket = { left: number; at: number };
 const MAX_CLIENTS = 20_000;
 const MINUTE_MILLISECONDS = 60_000;
 
+/** Undefined: no limit. */
+export function perMinute(what: "messages" | "recipients", limits: RateLimits): number | undefined {
+  return what === "messages" ? limits.messagesPerMinute : limits.recipientsPerMinute;
+}
+
 export class ClientRates {
   readonly #buckets = new LRUCache<string, Bucket>({ max: MAX_CLIENTS });
 
   /** Takes one of `what` for the client, if there is one left at `now` (milliseconds, monotonic). */
   take(what: "messages" | "recipients", client: string, limits: RateLimits, now: number): "taken" | "exceeded" {
-    const perMinute = what === "messages" ? limits.messagesPerMinute : limits.recipientsPerMinute;
-    if (perMinute === undefined) return "taken";
+    const most = perMinute(what, limits);
+    if (most === undefined) return "taken";
     const key = `${what} ${client}`;
-    const bucket = this.#buckets.get(key) ?? { left: perMinute, at: now };
-    const left = Math.min(perMinute, bucket.left + ((now - bucket.at) * perMinute) / MINUTE_MILLISECONDS);
+    const bucket = this.#buckets.get(key) ?? { left: most, at: now };
+    const left = Math.min(most, bucket.left + ((now - bucket.at) * most) / MINUTE_MILLISECONDS);
     const taken = left >= 1;
     this.#buckets.set(key, { left: taken ? left - 1 : left, at: now });
     return taken ? "taken" : "exceeded";

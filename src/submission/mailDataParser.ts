@@ -6,8 +6,12 @@ import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
  */
 export type MailDataReceiver = (chunk: Buffer, resume: (rest: Buffer | undefined) => void) => void;
 
+const LF = 0x0a;
+
 export class MailDataParser extends SMTPStream {
   readonly #receive: MailDataReceiver;
+  /** Whether the client waits for the reply to what is being handled, or has sent more already (RFC 2920). */
+  client: "waits" | "goes-on" = "waits";
 
   /** `receive` calls `resume` when it can take more; with the octets behind the end of mail data when that is over. */
   constructor(receive: MailDataReceiver) {
@@ -17,6 +21,11 @@ export class MailDataParser extends SMTPStream {
 
   startMailData(): void {
     this._dataMode = true;
+  }
+
+  override _write(chunk: Buffer, encoding: BufferEncoding | "buffer", done: (error?: Error | null) => void): void {
+    if (!this._dataMode) this.client = chunk.indexOf(LF) === chunk.length - 1 ? "waits" : "goes-on";
+    super._write(chunk, encoding, done);
   }
 
   override _feedDataStream(chunk: Buffer, done: (error?: Error | null) => void): void {

@@ -166,6 +166,7 @@ export class SubmissionSession extends AuthenticatedSession {
         else void received.written.then(() => resume(undefined));
         return;
       case "over":
+        if (this._parser instanceof MailDataParser) this._parser.client = received.rest.length === 0 ? "waits" : "goes-on";
         // The client waits for us now: its silence is no idleness.
         this._handlerPending = true;
         void this.#complete(intake).then(() => resume(received.rest));

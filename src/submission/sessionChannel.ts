@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
+import { MailDataParser } from "./mailDataParser.ts";
 import { handshakeFailure, type Rejection } from "./rejection.ts";
 import type { SubmissionEvent } from "./submissionEvent.ts";
 
@@ -88,7 +89,8 @@ export class SessionChannel extends SMTPConnection {
   /** The replies to commands that came together leave together (RFC 2920 §3.2 (2)). */
   protected say(code: number, data?: string | string[] | null, context?: string | false): void {
     const socket = this._socket;
-    if (socket.writableCorked === 0) {
+    const waits = this._parser instanceof MailDataParser && this._parser.client === "waits";
+    if (!waits && socket.writableCorked === 0) {
       socket.cork();
       process.nextTick(() => socket.uncork());
     }

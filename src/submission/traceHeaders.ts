@@ -28,7 +28,7 @@ export type TraceFacts = {
 };
 
 function literal(address: string): string {
-  return isIPv6(address) ? `[IPv6:${address}]` : `[${address}]`;
+  return address.includes(":") && isIPv6(address) ? `[IPv6:${address}]` : `[${address}]`;
 }
 
 /** The client's name if it is a domain or a literal, and ASCII; else its address: what a client says must not write our header for us. */

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { LRUCache } from "lru-cache";
 
 /** Who may relay without authentication: the networks of `submission.trustedNetworks`. */
 export type TrustedNetworksError = { kind: "error"; reason: string };
@@ -7,12 +8,17 @@ const MAPPED_IPV4 = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i;
 
 /** The address as its peer would write it: an IPv4 peer of a dual-stack socket shows as ::ffff:192.0.2.1 (RFC 4291 §2.5.5.2); no zone index. */
 export function peerAddress(address: string): string {
+  if (!address.includes(":")) return address;
   const withoutZone = address.replace(/%.*$/, "");
   return MAPPED_IPV4.exec(withoutZone)?.[1] ?? withoutZone;
 }
 
+/** Addresses that are remembered with their answer: clients come again, and are asked about at each of their commands. */
+const MAX_REMEMBERED = 1000;
+
 export class TrustedNetworks {
   readonly #blocks: BlockList;
+  readonly #answers = new LRUCache<string, boolean>({ max: MAX_REMEMBERED });
 
   private constructor(blocks: BlockList) {
     this.#blocks = blocks;
@@ -30,9 +36,13 @@ export class TrustedNetworks {
 
   /** What is not an address is in no network. */
   contains(address: string): boolean {
+    const known = this.#answers.get(address);
+    if (known !== undefined) return known;
     const peer = peerAddress(address);
     const family = isIP(peer);
-    return family !== 0 && this.#blocks.check(peer, family === 4 ? "ipv4" : "ipv6");
+    const answer = family !== 0 && this.#blocks.check(peer, family === 4 ? "ipv4" : "ipv6");
+    this.#answers.set(address, answer);
+    return answer;
   }
 }
 

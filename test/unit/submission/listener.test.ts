@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { mock, test } from "node:test";
 import { connect as connectTls } from "node:tls";
@@ -97,6 +99,24 @@ test("the whole session may come in one segment", async () => {
     (await server.queued()).map(({ content }) => String(content).split("\r\n").at(-2)),
     ["one", "two"],
   );
+});
+
+test("replies to commands that came together leave together (RFC 2920 §3.2)", async () => {
+  await using server = await startSubmission(HOST);
+  const socket = connect({ host: HOST, port: Number(server.address.split(":").at(-1)) });
+  const chunk = async (send: string): Promise<string> => {
+    socket.write(send);
+    const [received] = (await once(socket, "data")) as [Buffer];
+    return String(received);
+  };
+  await once(socket, "data");
+  assert.match(await chunk("HELO x.example\r\n"), /^250 .*\r\n$/);
+  const group = "MAIL FROM:<a@b.example>\r\nRCPT TO:<u@dest.example>\r\nDATA\r\n";
+  assert.match(await chunk(group), /^250 2.1.0 .*\r\n250 2.1.5 .*\r\n354 .*\r\n$/);
+  // Behind the end of the message there is more: its reply waits for the others.
+  assert.match(await chunk(`x: y\r\n\r\n.\r\n${group}`), /^250 2.0.0 .*\r\n250 2.1.0 .*\r\n250 2.1.5 .*\r\n354 .*\r\n$/);
+  assert.match(await chunk("x: y\r\n\r\n.\r\n"), /^250 2.0.0 .*\r\n$/);
+  socket.destroy();
 });
 
 test("HELO gives SMTP, and no extensions are needed", async () => {
