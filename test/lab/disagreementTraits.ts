@@ -92,6 +92,11 @@ export function hasMisplaced({ mutant: { message, spoiled } }: Disagreement): bo
   );
 }
 
+/** How many RRsets of NSEC or NSEC3 records are in the authority section. */
+export function denialSets({ authority }: Message): number {
+  return new Set(authority.filter(({ type }) => type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3).map(({ name }) => name)).size;
+}
+
 /** Whether some NSEC record points to a name before its own, or some name has two NSEC or NSEC3 records. */
 export function isNoChain(message: Message): boolean {
   const sets = setsOf(message).filter(({ records: [first] }) => first?.type === RR_TYPE.NSEC || first?.type === RR_TYPE.NSEC3);

@@ -3,6 +3,7 @@ import { MAX_SIGNATURE_CHECKS_PER_RRSET } from "../../src/dnssec/workBudget.ts";
 import type { Disagreement } from "./campaign.ts";
 import {
   DENIALS,
+  denialSets,
   hasCnameBeside,
   hasMisplaced,
   hasUnsignedAlias,
@@ -28,6 +29,9 @@ import { sameOpinion } from "./judges.ts";
  */
 export type Explanation = { kind: "stricter" | "another message" | "refused by mistake"; title: string; why: string };
 type Rule = Explanation & { matches: (one: Disagreement) => boolean };
+
+/** RRsets of NSEC or NSEC3 records. */
+const MOST_IN_A_DENIAL = 3;
 
 const RULES: readonly Rule[] = [
   {
@@ -89,6 +93,19 @@ const RULES: readonly Rule[] = [
       one.mutant.way === "recursive" &&
       one.mutant.level < one.mutant.ownLevel &&
       sameOpinion(one.ours, one.truth),
+  },
+  {
+    kind: "another message",
+    title: "a denial among more of the zone's records than any denial has",
+    why: "RFC 5155 §8 needs three at most. Ours is what the zone says when it is asked; Unbound puts two together that do not belong together (RFC 4035 §5.4), and delv refuses or agrees with us.",
+    matches: (one) =>
+      isAlike(one) &&
+      one.ours.status === "secure" &&
+      one.ours.status === one.truth.status &&
+      one.truth.answer !== "records" &&
+      sameOpinion(one.ours, one.truth) &&
+      (one.delv?.status === "refused" || (one.delv !== undefined && sameOpinion(one.ours, one.delv))) &&
+      denialSets(one.mutant.message) > MOST_IN_A_DENIAL,
   },
   {
     kind: "another message",
