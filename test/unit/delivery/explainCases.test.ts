@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Tlsa } from "../../../src/dane/tlsa.ts";
+import { explanationJson } from "../../../src/diagnosis/explanationJson.ts";
 import type { Finding } from "../../../src/diagnosis/finding.ts";
+import { RR_TYPE } from "../../../src/dns/message.ts";
 import { chainPem, makeLeaf, tlsaFor } from "../../fake/certificates.ts";
+import type { Tamper } from "../../fake/zone.ts";
 import { AUTHORITY, addressOf, explainIn, oneHost, PORT, secondAddressOf, type World } from "./explainWorld.ts";
 
 /** What operators really have: several faults at once, aliases, odd MX records, strict settings; and what a delivery would then come to. */
@@ -60,6 +63,20 @@ describe("records at odd places", () => {
     assert.equal(finding?.class, "mx-unresolvable");
     assert.match(finding.explanation, /is an address/);
     assert.deepEqual(finding.paste, ["mail.example.test. 3600 IN A 192.0.2.1", "example.test. 3600 IN MX 10 mail.example.test."]);
+  });
+
+  test("one family of addresses that fails beside another: a warning, since mail goes", async () => {
+    const tamper: Tamper = (message, name, type) => (type === RR_TYPE.AAAA && name === `${MX}.` ? "fail" : message);
+    const { verdict, findings } = await findingsOf({ ...withTlsa(GOOD), tamper });
+    assert.equal(verdict, "deliverable");
+    assert.deepEqual(
+      findings.map((finding) => [finding.class, finding.severity]),
+      [["dnssec-lookup-failed", "warning"]],
+    );
+    const both: Tamper = (message, name, type) =>
+      (type === RR_TYPE.A || type === RR_TYPE.AAAA) && name === `${MX}.` ? "fail" : message;
+    const neither = await findingsOf({ ...withTlsa(GOOD), tamper: both });
+    assert.deepEqual([neither.verdict, neither.findings[0]?.severity], ["undecided", "error"]);
   });
 
   test("an unsigned zone that TLSA records stand in: a warning, since they are there for nothing", async () => {
@@ -134,5 +151,30 @@ describe("an internationalized local part", () => {
 
   test("to a host with it is", async () => {
     assert.equal((await findingsOf(world("8BITMIME", "SMTPUTF8"))).verdict, "deliverable");
+  });
+});
+
+describe("explain --json: what programs rely on", () => {
+  test("has these keys", async () => {
+    const { explanation } = await explainIn(withTlsa(tlsaFor(other, 3, 1, 1)));
+    const shown = JSON.parse(JSON.stringify(explanationJson(explanation)));
+    const keys = (value: object): string => Object.keys(value).sort().join(" ");
+    assert.equal(
+      keys(shown),
+      "at deliverable destination findings hosts mtaSts mx nameServers outcome route source target tlsrpt verdict",
+    );
+    assert.equal(keys(shown.outcome), "address dane dnssec host outcome reason status tls tlsa");
+    assert.equal(keys(shown.mx), "answer chain denial name signatures status ttlSeconds type");
+    const [host] = shown.hosts;
+    assert.equal(keys(host), "addresses base dane discovery dnssec host lookups policy sessions tls tlsa");
+    assert.equal(keys(host.sessions[0]), "address dane ehlo failure greeting handshake port tls");
+    assert.equal(keys(host.sessions[0].handshake), "certificates cipher group protocol");
+    assert.equal(
+      keys(host.sessions[0].handshake.certificates[0]),
+      "certificateDigest issuer keyDigest names notAfter notBefore subject",
+    );
+    assert.equal(keys(host.tlsa[0]), "record use");
+    assert.equal(keys(shown.findings[0]), "actor class explanation host paste remedy rfc severity");
+    assert.equal(keys(shown.mx.chain[2]), "ds dsSignatures keySignatures keys status zone");
   });
 });
