@@ -33,11 +33,15 @@ const BY_REASON = `
     SELECT reason, entries, recipients FROM tally WHERE destination = '' UNION ALL SELECT reason, entries, recipients FROM tally_change
   ) c GROUP BY 1 HAVING sum(recipients) > 0`;
 
-/** For each group of reasons the oldest entry of the destinations where one of them occurs. */
-const OLDEST_BY_REASON = `
-  WITH ${DESTINATIONS}, aged AS MATERIALIZED (
-    SELECT o.destination, o.oldest FROM (SELECT d.destination, ${oldestAt("d.destination")} AS oldest FROM destinations d) o ORDER BY 2
-  )
+/** The destinations of the entries that were stored first: mostly all that is needed. */
+const OF_THE_FIRST = `
+  SELECT w.destination, min(m.accepted_at) AS oldest FROM (SELECT message, destination FROM work ORDER BY message LIMIT 2000) w
+  JOIN message m ON m.seq = w.message GROUP BY 1 ORDER BY 2`;
+const OF_ALL = `SELECT o.destination, o.oldest FROM (SELECT d.destination, ${oldestAt("d.destination")} AS oldest FROM destinations d) o ORDER BY 2`;
+
+/** For each group of reasons the oldest entry of the destinations where one of them occurs, as far as these are among `aged`. */
+const oldestByReason = (aged: string): string => `
+  WITH ${DESTINATIONS}, aged AS MATERIALIZED (${aged})
   SELECT n.key, min(least((
     SELECT a.oldest FROM aged a
     WHERE EXISTS (SELECT FROM tally t WHERE t.destination = a.destination AND t.reason = n.reason AND t.recipients > 0) ORDER BY a.oldest LIMIT 1
@@ -118,11 +122,16 @@ async function byReason(limit: number, ask: PostgresConnection["ask"]): Promise<
     groups.set(key, group);
   }
   const largest = [...groups.values()].sort(larger).slice(0, limit);
-  const pairs = largest.flatMap(({ key, raw }) => raw.map((reason) => [reason, key] as const));
-  const rows = await ask(OLDEST_BY_REASON, [pairs.map(([reason]) => reason), pairs.map(([, key]) => key)]);
-  const oldest = new Map(
-    rows.flatMap((row): [string, number][] => (row.oldest === null ? [] : [[text(row, "key"), integer(row, "oldest")]])),
-  );
+  const pairs = largest.flatMap(({ key, raw }) => raw.map((reason) => ({ reason, key })));
+  const oldest = new Map<string, number>();
+  for (const aged of [OF_THE_FIRST, OF_ALL]) {
+    const unknown = pairs.filter(({ key }) => !oldest.has(key));
+    if (unknown.length === 0) break;
+    const values = [unknown.map(({ reason }) => reason), unknown.map(({ key }) => key)];
+    for (const row of await ask(oldestByReason(aged), values)) {
+      if (row.oldest !== null) oldest.set(text(row, "key"), integer(row, "oldest"));
+    }
+  }
   return largest.flatMap(({ key, messages, recipients }) => {
     const oldestAcceptedAt = oldest.get(key);
     // All of them left between the two questions.

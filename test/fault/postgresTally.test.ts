@@ -133,6 +133,24 @@ async function storeAsBefore(id: string, recipient: object & { destination?: str
   );
 }
 
+test("a reason that only young entries have, behind many older ones", async () => {
+  await withStores(1, async ([store]) => {
+    assert.ok(store !== undefined);
+    await postgres.query(`SET search_path = dane_relay;
+      INSERT INTO message (id, sender, accepted_at, flags, size, checksum, content)
+        SELECT 'M' || lpad(i::text, 9, '0'), 's@s.example', i, 0, 1, 0, 'x' FROM generate_series(1, 3001) AS i;
+      INSERT INTO work (message, destination, due, recipients) SELECT seq, 'd' || (accepted_at / 1000) || '.example', accepted_at,
+        jsonb_build_array(jsonb_build_object('address', 'u@d.example', 'group', CASE WHEN accepted_at > 2500 THEN 'young' ELSE 'old' END)) FROM message`);
+    for (const folded of [false, true]) {
+      if (folded) await fold();
+      assert.deepEqual(await store.queueAdmin.statistics("reason", 9), [
+        { key: "old", messages: 2500, recipients: 2500, oldestAcceptedAt: 1 },
+        { key: "young", messages: 501, recipients: 501, oldestAcceptedAt: 2000 },
+      ]);
+    }
+  });
+});
+
 test("a queue of schema 1 is counted when it is upgraded, and what a replica of that release still does", async () => {
   await postgres.query(`CREATE SCHEMA dane_relay; SET search_path = dane_relay;
     CREATE TABLE schema_version (one integer PRIMARY KEY CHECK (one = 1), version integer NOT NULL); INSERT INTO schema_version VALUES (1, 1);
