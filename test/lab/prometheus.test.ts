@@ -43,6 +43,10 @@ const SCENARIOS: readonly Scenario[] = [
   wildcard("mismatch.lab", {
     hosts: [{ name: "mx.mismatch.lab", server: "postfix", tlsa: [tlsa("3 1 1", "another-certificate")] }],
   }),
+  // Its records pin a certificate that has ended: good for DANE-EE until it is renewed.
+  wildcard("renewal.lab", {
+    hosts: [{ name: "mx.renewal.lab", server: "postfix", certificate: { validity: "expired" }, tlsa: [tlsa("3 1 1")] }],
+  }),
   wildcard("bogus.lab", {
     hosts: [{ name: "mx.bogus.lab", server: "closed", tlsa: [tlsa("3 1 1")] }],
     zone: { spoil: breakSignatures("TLSA") },
@@ -132,7 +136,7 @@ describe("Prometheus and two relays in trouble", () => {
 
   /** Its spool is on a small disk, that something else fills once there is a file named "fill". */
   async function startBusy(): Promise<void> {
-    await mkdir(place("busy-spool"));
+    await mkdir(place("busy-spool"), { recursive: true });
     const { leaf, chainPem } = issue(lab.pki, "relay.lab", {});
     await writeFile(place("certificate.pem"), chainPem);
     await writeFile(place("key.pem"), leaf.keyPem, { mode: 0o600 });
@@ -140,6 +144,7 @@ describe("Prometheus and two relays in trouble", () => {
     writeUsers(place("users"), [await makeUser("shop", "password")]);
     const settings = {
       ...common("busy", lab.validatingRecursor),
+      stateDirectory: place("busy-state"),
       submission: {
         listen: [addressOf("busy", 2525)],
         tls: { certificateFile: place("certificate.pem"), keyFile: place("key.pem") },
@@ -155,6 +160,24 @@ describe("Prometheus and two relays in trouble", () => {
       `exec '${process.execPath}' '${MAIN}' serve --config busy.yaml`,
     ].join("\n");
     await startRelay("busy", settings, ["unshare", "--mount", "sh", "-c", script]);
+  }
+
+  async function stopRelay(name: "lonely" | "busy"): Promise<void> {
+    const daemon = relays.get(name);
+    assert.ok(daemon !== undefined);
+    await daemon.stop();
+    open.splice(open.indexOf(daemon), 1);
+  }
+
+  /** What it has seen of hosts is counted at a start, and then every ten minutes. */
+  async function seeHostAtRisk(): Promise<void> {
+    await submit("busy", ["u@renewal.lab"]);
+    const deadline = performance.now() + WAIT_MILLISECONDS;
+    while (!/"outcome":"delivered"/.test(relays.get("busy")?.log() ?? "")) {
+      assert.ok(performance.now() < deadline, relays.get("busy")?.log().slice(-1500));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+    }
+    await stopRelay("busy");
   }
 
   async function startPrometheus(): Promise<void> {
@@ -187,6 +210,8 @@ describe("Prometheus and two relays in trouble", () => {
     lab = await startLab(SCENARIOS);
     await startLonely();
     await submit("lonely", ["b@waits.example"]);
+    await startBusy();
+    await seeHostAtRisk();
     await startBusy();
     await startPrometheus();
   });
@@ -271,8 +296,8 @@ describe("Prometheus and two relays in trouble", () => {
     assert.ok(names.includes("dane_relay_queue_wait_seconds_bucket"));
   });
 
-  test("mail that waits, validation that is broken, an exception that ends: those alerts, and no other", async () => {
-    await until((names) => names.join() === "ExceptionExpires lonely,QueueOld lonely,ValidationBroken lonely");
+  test("mail that waits, validation that is broken, an exception that ends, a host at risk: those alerts, and no other", async () => {
+    await until((names) => names.join() === "ExceptionExpires lonely,HostsAtRisk busy,QueueOld lonely,ValidationBroken lonely");
     const readyz = await (await fetch(`http://${addressOf("lonely", 9025)}/readyz`)).text();
     assert.match(
       readyz,
@@ -338,7 +363,7 @@ describe("Prometheus and two relays in trouble", () => {
 
   test("a relay that is gone", async () => {
     await untilSilent("NotReady");
-    await relays.get("busy")?.stop();
+    await stopRelay("busy");
     await untilFiring("NotReady busy");
     assert.match(relays.get("busy")?.log() ?? "", /"event":"stop"/);
   });
