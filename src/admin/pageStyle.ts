@@ -108,9 +108,9 @@ td::before{content:attr(data-label);color:var(--quiet);font-size:.875rem}
 :root{color-scheme:light;--paper:#fff;--card:#fff;--ink:#000;--quiet:#444;--line:#999;--link:#000;--fine:#0b6e4f;--degraded:#8a5a00;--trouble:#a32a12}
 html{font-size:10pt}.top,main,.foot{max-width:none;padding-left:0;padding-right:0}
 .top nav,.who,form,.actions,.skip,details:not([open]){display:none}form:has(table){display:block}
-table{font-size:9pt}th,td{padding:.3rem .6rem .3rem 0}.pick{display:none}
+table{font-size:9pt}th,td{padding:.3rem .6rem .3rem 0}td.short{overflow-wrap:break-word}.pick{display:none}
 rect,.swatch{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-.verdict,.finding,pre{border:1px solid var(--line);border-left-width:.4rem}.fine{border-left-color:var(--fine)}.degraded{border-left-color:var(--degraded)}.trouble{border-left-color:var(--trouble)}
+.verdict,.finding{border:1px solid var(--line);border-left-width:.4rem}.fine{border-left-color:var(--fine)}.degraded{border-left-color:var(--degraded)}.trouble{border-left-color:var(--trouble)}
 tr,.finding,figure,.verdict,.chain{break-inside:avoid}h2,h3{break-after:avoid}a{color:inherit;text-decoration:none}}
 `;
 

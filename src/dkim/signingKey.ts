@@ -3,8 +3,9 @@ import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 /** A private key with the name that its public half has in DNS: SELECTOR._domainkey.DOMAIN. The domain is in A-labels (RFC 8616 §4). */
 export type DkimKey = { domain: string; selector: string; key: KeyObject; algorithm: "rsa-sha256" | "ed25519-sha256" };
 
-/** RFC 8301 §3.2: shorter ones MUST NOT be used by signers. */
+/** RFC 8301 §3.2: shorter ones MUST NOT be used by signers; longer ones need not be understood by verifiers. */
 const MIN_RSA_BITS = 1024;
+const MAX_RSA_BITS = 4096;
 /** RFC 1035 §3.3: of one character-string of a TXT record. */
 const MAX_STRING_OCTETS = 255;
 
@@ -28,6 +29,8 @@ export function readDkimKey(
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
   if (bits < MIN_RSA_BITS)
     return { kind: "unusable", reason: `an RSA key of ${bits} bits (at least ${MIN_RSA_BITS}, better 2048)` };
+  if (bits > MAX_RSA_BITS)
+    return { kind: "unusable", reason: `an RSA key of ${bits} bits (at most ${MAX_RSA_BITS}, which receivers must understand)` };
   return { kind: "key", key: { domain, selector, key, algorithm: "rsa-sha256" } };
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fchownSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { AuditRecord } from "../admin/api.ts";
 import { systemClock } from "../clock.ts";
@@ -24,10 +24,29 @@ export function auditedQueue(queue: QueueAdmin, config: Config): QueueAdmin {
   };
 }
 
+/**
+ * Root may run the command where the relay has another user: it then must not write into whatever that user made a link to, and the file stays one
+ * that this user can write, as the directory is.
+ */
+function openAuditFile(directory: string): number {
+  const path = join(directory, AUDIT_FILE);
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const file = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, OWNER_ONLY);
+  const opened = fstatSync(file);
+  // A file with two names may be another one of this file system as well.
+  if (!opened.isFile() || opened.nlink !== 1) {
+    closeSync(file);
+    throw new Error(`${path} is not a regular file with one name: nothing was done`);
+  }
+  const { uid, gid } = statSync(directory);
+  if (process.getuid?.() === 0 && opened.uid === 0 && uid !== 0) fchownSync(file, uid, gid);
+  return file;
+}
+
 async function act(queue: QueueAdmin, action: QueueAction, filter: QueueFilter, config: Config): Promise<QueueChange> {
   const directory = stateDirectoryOf(config);
   mkdirSync(directory, { recursive: true });
-  const file = openSync(join(directory, AUDIT_FILE), "a", OWNER_ONLY);
+  const file = openAuditFile(directory);
   const { recipients } = config.log;
   const destination = { write: (line: string) => void writeSync(file, line) };
   const log = createLog({ level: "info", format: "json", recipients, now: systemClock.now, destination });

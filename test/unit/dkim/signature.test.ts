@@ -176,6 +176,16 @@ describe("DKIM signatures (RFC 6376, RFC 8301, RFC 8463)", () => {
       pem: generateKeyPairSync("rsa", { modulusLength: 768 }).privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
       reason: /768 bits/,
     },
+    {
+      name: "RSA that receivers need not understand (RFC 8301 §3.2)",
+      pem: generateKeyPairSync("rsa", { modulusLength: 4104 }).privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      reason: /4104 bits \(at most 4096/,
+    },
+    {
+      name: "RSA for PSS alone, which DKIM does not know",
+      pem: generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      reason: /RSA and Ed25519, not rsa-pss/,
+    },
   ];
   for (const { name, pem, reason } of bad) {
     test(`a key file that is unusable: ${name}`, () => {
