@@ -26,7 +26,7 @@ import type { Receiver } from "./world.ts";
  */
 const ROWS = SCENARIOS.filter(({ domain }) => TROUBLES.some((trouble) => trouble.domain === domain));
 const PARALLEL = 6;
-const PATIENCE_SECONDS = 60;
+const PATIENCE_SECONDS = 120;
 const SPOOL = "remedies-spool";
 
 function shown({ class: name }: Trouble): string {
@@ -88,7 +88,11 @@ describe("what explain says to do, for every failure class", () => {
     startRelayProcess(lab, name, { mode: "recursive", spool: join(lab.directory, SPOOL) });
 
   const deliveryTo = (recipient: string) =>
-    relay.event(`delivery to ${recipient}`, (seen) => seen.event === "delivery" && seen.recipient === recipient);
+    relay.event(
+      `delivery to ${recipient}`,
+      (seen) => seen.event === "delivery" && seen.recipient === recipient,
+      PATIENCE_SECONDS,
+    );
 
   const receiverOf = (name: string): Receiver => {
     const receiver = lab.world.receivers.find((one) => one.name === name);

@@ -6,7 +6,7 @@ import type { Scenario } from "./scenario.ts";
 
 /** One row, judged twice: by what the relay says (its delivery event), and by what the receivers hold, which the relay has no say in. */
 export const SENDER = "tester@no-tlsa.lab";
-export const STORE_SECONDS = 15;
+export const STORE_SECONDS = 60;
 
 export function contentFor(recipient: string): string {
   return [

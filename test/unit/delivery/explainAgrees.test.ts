@@ -15,7 +15,7 @@ import { AUTHORITY, addressOf, explainAndDeliver, NOW, PORT, type World } from "
  */
 const SEED = 20_261_122;
 const RUNS = 150;
-const TIMEOUT = { interruptAfterTimeLimit: 120_000, markInterruptAsFailure: true };
+const TIMEOUT = { interruptAfterTimeLimit: 600_000, markInterruptAsFailure: true };
 
 const MX = "mx.example.test";
 const MX2 = "mx2.example.test";
