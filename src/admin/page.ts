@@ -14,7 +14,7 @@ import type { OutcomeSeries } from "./outcomeSeries.ts";
 import { overviewPage } from "./overviewPage.ts";
 import { actionRequest, changeText, ownPath } from "./pageForm.ts";
 import { FAVICON, type Layout, type PageAnswer, page, seeOther, type Visitor } from "./pageLayout.ts";
-import { FORGET_COOKIE, isCsrf, type PageSession, PageSessions, setCookie } from "./pageSession.ts";
+import { forgetCookie, isCsrf, type PageSession, PageSessions, setCookie } from "./pageSession.ts";
 import { QUEUE_PAGE, queuePage } from "./queuePage.ts";
 import { isId, listQuery } from "./queueQuery.ts";
 import type { RelayFacts } from "./relayVerdict.ts";
@@ -98,7 +98,7 @@ export class OperatorPage {
 
   #who(caller: RemoteCaller): Known {
     const access = this.#options.access();
-    const session = this.#sessions.of(caller.headers.cookie);
+    const session = this.#sessions.of(caller.headers);
     const permission =
       session === undefined ? permissionOf(caller, "read", access) : permissionOfSession(caller, session.token, access);
     if (permission.kind === "granted")
@@ -171,7 +171,7 @@ export class OperatorPage {
     if (!["/login", "/logout", "/queue/act"].includes(request.path))
       return this.#told(405, "Only GET and HEAD", { allow: "GET, HEAD" });
     if (!FORM_TYPE.test(request.contentType ?? "")) return this.#told(415, "Send it as a form");
-    const session = this.#sessions.of(caller.headers.cookie);
+    const session = this.#sessions.of(caller.headers);
     if (request.path !== "/login" && session === undefined)
       return this.#refused(
         { kind: "refused", status: 401, message: "You are not logged in, or not any more.", way: "log-in" },
@@ -187,7 +187,7 @@ export class OperatorPage {
       return this.#told(403, "This form is not of your session: load the page again", {}, who);
     if (request.path === "/logout") {
       this.#sessions.close(who.session);
-      return seeOther("/", { "set-cookie": FORGET_COOKIE });
+      return seeOther("/", { "set-cookie": forgetCookie(caller.headers) });
     }
     return this.#act(form, who);
   }
@@ -198,7 +198,7 @@ export class OperatorPage {
     const permission = permissionToLogIn(caller, token, this.#options.access());
     if (permission.kind === "granted") {
       this.#options.onLogIn(caller.address);
-      return seeOther(back, { "set-cookie": setCookie(this.#sessions.open(token)) });
+      return seeOther(back, { "set-cookie": setCookie(this.#sessions.open(token), caller.headers) });
     }
     const { error, message, answer } = permission;
     switch (error) {

@@ -14,7 +14,10 @@ export type PageSession = {
   notice?: string;
 };
 
-export const SESSION_COOKIE = "dane-relay-session";
+/** With the port behind it that the browser asks at: it keeps cookies by host alone, and several relays may be forwarded to one. */
+const SESSION_COOKIE = "dane-relay-session";
+type AskedWith = Readonly<Record<string, string | undefined>>;
+
 const SECRET_BYTES = 32;
 const SESSION_MILLISECONDS = 12 * 3_600_000;
 const MAX_SESSIONS = 100;
@@ -37,9 +40,9 @@ export class PageSessions {
     return session;
   }
 
-  /** The session that the Cookie header names. */
-  of(cookie: string | undefined): PageSession | undefined {
-    const id = cookieValue(cookie);
+  /** The session that a request's headers name. */
+  of({ cookie, host }: AskedWith): PageSession | undefined {
+    const id = cookieValue(cookie, cookieName(host));
     if (id === undefined) return undefined;
     const key = digest(id);
     const session = this.#sessions.get(key);
@@ -53,19 +56,27 @@ export class PageSessions {
   }
 }
 
-export function setCookie({ id }: PageSession): string {
-  return `${SESSION_COOKIE}=${id}; Path=/; HttpOnly; SameSite=Strict`;
+/** `host`: as the request had it. */
+export function setCookie({ id }: PageSession, { host }: AskedWith): string {
+  return `${cookieName(host)}=${id}; Path=/; HttpOnly; SameSite=Strict`;
 }
 
-export const FORGET_COOKIE = `${SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0`;
+export function forgetCookie({ host }: AskedWith): string {
+  return `${cookieName(host)}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0`;
+}
+
+function cookieName(host = ""): string {
+  const [, port] = /:(\d{1,5})$/.exec(host) ?? [];
+  return port === undefined ? SESSION_COOKIE : `${SESSION_COOKIE}-${port}`;
+}
 
 export function isCsrf(session: PageSession, presented: string | undefined): boolean {
   return presented !== undefined && timingSafeEqual(Buffer.from(digest(presented)), Buffer.from(digest(session.csrf)));
 }
 
-function cookieValue(header: string | undefined): string | undefined {
+function cookieValue(header: string | undefined, wanted: string): string | undefined {
   const found = (header ?? "").split(";").map((pair) => pair.trim().split("=", 2));
-  return found.find(([name]) => name === SESSION_COOKIE)?.[1];
+  return found.find(([name]) => name === wanted)?.[1];
 }
 
 function secret(): string {

@@ -177,7 +177,7 @@ async function logIn(): Promise<Session> {
   assert.deepEqual([status, headers.location], [303, "/queue"]);
   assert.equal(logIns.pop(), "127.0.0.1", "the log hears of it");
   const [set = ""] = headers["set-cookie"] ?? [];
-  assert.match(set, /^dane-relay-session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+  assert.match(set, /^dane-relay-session-\d+=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
   const cookie = set.split(";")[0] ?? "";
   const { body } = await ask("/", { headers: { cookie } });
   return { cookie, csrf: /name="csrf" value="([^"]+)"/.exec(body)?.[1] ?? "" };
@@ -279,6 +279,18 @@ test("a session ends with its token, and at the log-out", async () => {
   const out = await ask("/logout", { headers: { cookie: second.cookie }, form: { csrf: second.csrf } });
   assert.deepEqual([out.status, out.headers.location], [303, "/"]);
   assert.equal((await ask("/queue", { headers: { cookie: second.cookie } })).status, 401);
+});
+
+test("log-ins at several relays of one host, by port-forwards, do not end one another", async () => {
+  const { cookie } = await logIn();
+  const other = await ask("/login", { headers: { host: "127.0.0.1:9026" }, form: { token: TOKEN } });
+  const [set = ""] = other.headers["set-cookie"] ?? [];
+  assert.match(set, /^dane-relay-session-9026=/);
+  // As a browser sends them: all that it has of the host.
+  const both = `${set.split(";")[0]}; ${cookie}`;
+  assert.equal((await ask("/queue", { headers: { cookie: both } })).status, 200);
+  assert.equal((await ask("/queue", { headers: { cookie: both, host: "127.0.0.1:9026" } })).status, 200);
+  assert.equal((await ask("/queue", { headers: { cookie, host: "127.0.0.1:9026" } })).status, 401);
 });
 
 test("without a token nobody logs in, and the page says how to change that", async () => {

@@ -288,6 +288,15 @@ describe("what is remembered", () => {
     assert.ok((await signer.fieldsFor(envelope("M1"), contentOf(message).open)).length > 0);
   });
 
+  test("a key that cannot sign is no reason to send without a signature", async () => {
+    const [one] = KEYS;
+    assert.ok(one !== undefined);
+    const { signer, unsigned } = signerOf([{ ...one, key: { ...one.key, key: createPublicKey(RSA) } }]);
+    await assert.rejects(signer.fieldsFor(envelope("M1"), contentOf(message).open));
+    await assert.rejects(signer.fieldsFor(envelope("M1"), contentOf(message).open), "nor is that remembered");
+    assert.deepEqual(unsigned, []);
+  });
+
   test("the body of mail that nobody signs is not read, nor anything where there are no keys, nor of reports", async () => {
     const others = contentOf(message.replace("example.org", "example.com"));
     await signerOf().signer.fieldsFor(envelope("M1"), others.open);
