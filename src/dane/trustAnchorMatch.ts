@@ -3,7 +3,7 @@ import { type Certificate, parsePublicKey } from "../x509/certificate.ts";
 import { PathSearch, pathsUpwards } from "../x509/certificationPath.ts";
 import { distinctCertificates } from "../x509/distinctCertificates.ts";
 import { isStrongEnough, keyStrength, type SecurityLevel } from "../x509/securityLevel.ts";
-import { AssociationIndex } from "./association.ts";
+import { AssociationIndex, isAssociated } from "./association.ts";
 import type { MatchAttempt, Trial } from "./matchAttempt.ts";
 import { CERT, DANE_TA, FULL, SPKI, type Tlsa } from "./tlsa.ts";
 
@@ -39,7 +39,7 @@ export function matchTrustAnchor(
       if (trial.kind === "match") return trial;
     }
     // On the way back: RFC 7671 §5.2.3, only for keys that no certificate on a path has.
-    const absent = at === "left" ? bareKeys.filter(({ record }) => !reached.has(record)) : [];
+    const absent = at === "left" ? bareKeys.filter(({ record }) => !reached.has(record) && !isBarred(record, top, sent)) : [];
     for (const { record } of absent.filter(({ key }) => search.signedByKey(top, key))) {
       const trial = attempt.judge({ record, path, anchor: "beyond", depth });
       if (trial.kind === "match") return trial;
@@ -48,6 +48,14 @@ export function matchTrustAnchor(
   if (search.exhausted)
     for (const record of records) attempt.fail(record, "search-limit", "too many certificates sign each other");
   return undefined;
+}
+
+/** Whether the issuer's certificate with the record's key was sent, and says that the key may not sign certificates (RFC 5280 §4.2.1.3). */
+function isBarred(record: Tlsa, issued: Certificate, sent: readonly Certificate[]): boolean {
+  return sent.some((certificate) => {
+    if (!certificate.subject.equals(issued.issuer) || !isAssociated(record, certificate)) return false;
+    return "kind" in certificate.extensions || certificate.extensions.keyUsage?.includes("keyCertSign") === false;
+  });
 }
 
 function anchorsInDns(records: readonly Tlsa[], known: readonly Certificate[]): readonly Certificate[] {

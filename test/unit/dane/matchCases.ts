@@ -134,6 +134,7 @@ const byNew = makeAuthority({ commonName: "Cross", keys: crossKeys, issuer: newR
 const crossLeaf = makeLeaf({ names: [HOST], issuer: byOld, keyIdentifiers: "absent" });
 const expiredRoot = makeAuthority({ commonName: "Expired root", ...EXPIRED });
 const belowExpired = makeLeaf({ names: [HOST], issuer: expiredRoot });
+const barredChain = under({ keyUsage: ["digitalSignature"] });
 const onePath = "OpenSSL follows the first issuer that fits, RFC 5280 asks whether there is a path";
 
 /** RFC 7672 §3.1.2, RFC 7671 §5.2: where the anchor is. */
@@ -164,6 +165,13 @@ export const anchorCases: readonly MatchCase[] = [
   good("self-signed leaf under 2 1 0: signed by that key", [selfSigned], [tlsaFor(selfSigned, 2, 1, 0)], 0),
   good("2 1 0: the root was sent too", [leaf, intermediate, root], [tlsaFor(root, 2, 1, 0)], 2),
   bad("2 1 0: the root was sent, and has expired", [belowExpired, expiredRoot], [tlsaFor(expiredRoot, 2, 1, 0)], "expired"),
+  bad(
+    "2 1 0: the issuer was sent, and may not sign certificates",
+    barredChain,
+    [tlsaFor(barredChain[1], 2, 1, 0)],
+    "not-the-issuer",
+  ),
+  good("2 1 0: it was not sent", [barredChain[0]], [tlsaFor(barredChain[1], 2, 1, 0)], 0),
   good("2 1 0: the expired root was not sent", [belowExpired], [tlsaFor(expiredRoot, 2, 1, 0)], 0),
   good(
     "two anchors, the nearer one wins",
