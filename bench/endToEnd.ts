@@ -18,7 +18,11 @@ import { type Sink, startOwnSink, startPlainSink, until } from "./sink.ts";
  * machine's drift hits both alike. Both make each message durable before they say 250. Each run has a sink of its own, and a token of its own in
  * the sender's address where the sink is ours.
  */
-export type Amount = Pick<Load, "messages" | "bytes" | "sessions"> & { rounds: number };
+export type Amount = Pick<Load, "messages" | "bytes" | "sessions"> & {
+  rounds: number;
+  /** Messages before those that are measured: a compiler at run time needs its time too, and relays are up for days. */
+  warmUp: number;
+};
 
 /** Where everything of this benchmark lives. */
 export type Place = { directory: string; block: AddressBlock };
@@ -35,8 +39,6 @@ export const RELAYS = {
 } as const satisfies Readonly<Record<RelayName, (assignment: Assignment) => Promise<Sender>>>;
 
 const PAIR = ["dane-relay", "postfix"] as const;
-/** A compiler at run time needs its time too: what is measured is a relay that has been up for a while. */
-const WARM_UP_MESSAGES = 5000;
 /** For all messages of one run to arrive. */
 const ARRIVAL_SECONDS = LOAD_SECONDS;
 /** After the last message of a run: what comes now should not have come at all. */
@@ -108,7 +110,12 @@ function oneRun(
       const relay = await RELAYS[who]({ directory: join(run.directory, "relay"), listen, target });
       try {
         const domains = destinationsOf(scenario, world)?.domains ?? [PLAIN_DOMAIN];
-        const figures = await measure(relay, sink, { ...amount, token: run.token, domains, clients: scenario.clients });
+        const figures = await measure(relay, sink, amount.warmUp, {
+          ...amount,
+          token: run.token,
+          domains,
+          clients: scenario.clients,
+        });
         if (target.kind === "dane" && relay.provesDane() === "no") throw new Error(`${relay.name} delivered without DANE`);
         return figures;
       } finally {
@@ -120,9 +127,8 @@ function oneRun(
   });
 }
 
-async function measure(relay: Sender, sink: Sink, load: Load): Promise<Figures> {
+async function measure(relay: Sender, sink: Sink, warmUp: number, load: Load): Promise<Figures> {
   const { messages } = load;
-  const warmUp = Math.min(WARM_UP_MESSAGES, messages);
   const arrived = (count: number): Promise<void> =>
     until(
       () => sink.received() >= count,
@@ -176,7 +182,7 @@ export async function endToEnd(
   const ratio = (key: keyof Figures): string =>
     median(ours.map((pair, i) => pair[key] / (theirs[i]?.[key] ?? Number.NaN))).toFixed(2);
   return [
-    `${scenario.title}: ${one.messages} messages of ${one.bytes} octets, ${one.sessions} sessions, ${scenario.clients}, medians of ${rounds} rounds`,
+    `${scenario.title}: ${one.messages} messages of ${one.bytes} octets, ${one.sessions} sessions, ${scenario.clients}, medians of ${rounds} rounds, each behind ${one.warmUp} messages that do not count`,
     ...pair.map((who) => line(who, figures.get(who) ?? [])),
     `  ratio       accepted/s ${ratio("accepted")}x  delivered/s ${ratio("delivered")}x  CPU/message ${ratio("cpuMilliseconds")}x  PSS ${ratio("memory")}x`,
   ];

@@ -21,7 +21,7 @@ import { benchSoak } from "./soak.ts";
 import { unboundMemory } from "./unboundMemory.ts";
 
 /**
- * `npm run bench [-- delivery --rounds N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- peers [--rounds N --messages N --bytes N]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
+ * `npm run bench [-- delivery --rounds N --warm-up N --messages N --bytes N --only SCENARIO,SCENARIO]`, `npm run bench -- peers [--rounds N --warm-up N --messages N --bytes N]`, `npm run bench -- latency [--rounds N]`, `npm run bench -- dnssec [--rounds N --domains N]`,
  * `npm run bench -- scan [--domains N]`, `npm run bench -- hostile [--lookups N]`,
  * `npm run bench -- kills [--kills N --seed TEXT]`, `npm run bench -- million [--queued N --messages N --rounds N]`,
  * `npm run bench -- soak [--minutes N]`, `npm run bench -- connections [--idle N --busy N]`,
@@ -36,6 +36,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     messages: { type: "string", default: "5000" },
     bytes: { type: "string", default: "4096" },
+    "warm-up": { type: "string", default: "5000" },
     only: { type: "string" },
     idle: { type: "string", default: "5000" },
     busy: { type: "string", default: "500" },
@@ -46,6 +47,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [rounds, messages, bytes] = [Number(values.rounds), Number(values.messages), Number(values.bytes)];
+const warmUp = Number(values["warm-up"]);
 const [what = "delivery"] = positionals;
 const CACHED_NAMES = [200_000, 1_000_000];
 const HOSTS_OF_ONE_ZONE = [4, 20, 100];
@@ -65,7 +67,7 @@ async function dnssec(place: Place): Promise<void> {
 /** The scenarios of scenarios.ts; the signed world is made once for all that need it. */
 async function delivery(place: Place): Promise<void> {
   const scenarios: Scenario[] = chosen(values.only).map((name) => SCENARIOS[name]);
-  const amount = { rounds, messages, bytes, sessions: SESSIONS };
+  const amount = { rounds, warmUp, messages, bytes, sessions: SESSIONS };
   const world = scenarios.some(needsDane) ? await startDaneWorld(join(place.directory, "world"), place.block) : undefined;
   try {
     for (const scenario of scenarios) print(await endToEnd(scenario, amount, world, place));
@@ -81,7 +83,7 @@ async function scan(place: Place): Promise<void> {
 async function peers(place: Place): Promise<void> {
   for (const scenario of PEERS) {
     try {
-      print(await endToEnd(scenario, { rounds, messages, bytes, sessions: SESSIONS }, undefined, place));
+      print(await endToEnd(scenario, { rounds, warmUp, messages, bytes, sessions: SESSIONS }, undefined, place));
     } catch (error) {
       // One that cannot be installed, or refuses the load, does not keep the others from being measured.
       print([`${scenario.title}: not measured, ${error instanceof Error ? error.message : String(error)}`]);
