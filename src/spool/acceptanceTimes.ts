@@ -8,9 +8,22 @@ type Span = { entries: number; oldest: number };
  * Times are milliseconds since the epoch. Up to 32 different times are exact; beyond that they are kept in spans of time whose width grows with the
  * time between the oldest and the newest, and then `oldest` may be too early by one span, a sixteenth of that time at most.
  */
+export type TimesSnapshot = { width: number; spans: readonly (readonly [number, Span])[] };
+
 export class AcceptanceTimes {
   #width = 1;
   #spans = new Map<number, Span>();
+
+  static of({ width, spans }: TimesSnapshot): AcceptanceTimes {
+    const times = new AcceptanceTimes();
+    times.#width = width;
+    times.#spans = new Map(spans);
+    return times;
+  }
+
+  snapshot(): TimesSnapshot {
+    return { width: this.#width, spans: [...this.#spans] };
+  }
 
   add(at: number): void {
     this.#put(Math.floor(at / this.#width), 1, at);

@@ -60,7 +60,7 @@ export class QueueActions {
   act(question: Act): { answer: AdminAnswer; files: readonly string[] } {
     this.#database.exec("BEGIN IMMEDIATE");
     const { deleted, ...result } = this.#change(question);
-    this.#database.exec("COMMIT");
+    this.#database.exec("UPDATE tally SET generation = generation + 1; COMMIT");
     for (const entry of deleted) this.#tally.changed(entry, undefined);
     return result;
   }

@@ -95,7 +95,8 @@ export class QueueTables {
           change satisfies never;
       }
     }
-    if (tally.incoming !== 0 || tally.deferred !== 0) this.#statements.tally.run(tally.incoming, tally.deferred);
+    if (changes.some(({ kind }) => kind === "store" || kind === "settle"))
+      this.#statements.tally.run(tally.incoming, tally.deferred);
     return { files, stored };
   }
 
@@ -264,7 +265,7 @@ function prepareStatements(database: DatabaseSync) {
     hasFile: prepare("SELECT 1 FROM message WHERE file = ?"),
     nextDestination: prepare(`SELECT destination, due FROM work
       WHERE held = 0 AND destination > ? ORDER BY destination, due LIMIT 1`),
-    tally: prepare("UPDATE tally SET incoming = incoming + ?, deferred = deferred + ?"),
+    tally: prepare("UPDATE tally SET incoming = incoming + ?, deferred = deferred + ?, generation = generation + 1"),
     readTally: prepare("SELECT incoming, deferred, held FROM tally"),
     oldest: prepare("SELECT accepted_at FROM message ORDER BY seq LIMIT 1"),
     probe: prepare("UPDATE tally SET probes = probes + 1"),

@@ -1,6 +1,6 @@
-import { AcceptanceTimes } from "./acceptanceTimes.ts";
+import { AcceptanceTimes, type TimesSnapshot } from "./acceptanceTimes.ts";
 import type { MessageId } from "./message.ts";
-import { type QueueStatistic, reasonGroup, type StatisticKey } from "./queueAdmin.ts";
+import { type QueueStatistic, reasonGroup, STATISTIC_KEYS, type StatisticKey } from "./queueAdmin.ts";
 import type { WaitingRecipient } from "./storeOperation.ts";
 
 /**
@@ -26,12 +26,34 @@ const MAX_KEYS = 50_000;
 const MAX_REASONS = 20;
 const OTHER = "(other)";
 
+type GroupSnapshot = {
+  messages: number;
+  recipients: number;
+  accepted: TimesSnapshot;
+  reasons: readonly (readonly [string, number])[];
+};
+
+/** All of a tally, to be kept as JSON. */
+export type TallySnapshot = Record<StatisticKey, readonly (readonly [string, GroupSnapshot])[]>;
+
 class Group {
-  messages = 0;
-  recipients = 0;
-  readonly accepted = new AcceptanceTimes();
+  messages: number;
+  recipients: number;
+  readonly accepted: AcceptanceTimes;
   /** Recipients by last reason, of those that were tried; kept where the key is a destination. */
-  readonly reasons = new Map<string, number>();
+  readonly reasons: Map<string, number>;
+
+  constructor(snapshot?: GroupSnapshot) {
+    this.messages = snapshot?.messages ?? 0;
+    this.recipients = snapshot?.recipients ?? 0;
+    this.accepted = snapshot === undefined ? new AcceptanceTimes() : AcceptanceTimes.of(snapshot.accepted);
+    this.reasons = new Map(snapshot?.reasons);
+  }
+
+  snapshot(): GroupSnapshot {
+    const { messages, recipients, accepted, reasons } = this;
+    return { messages, recipients, accepted: accepted.snapshot(), reasons: [...reasons] };
+  }
 
   change(acceptedAt: number, recipients: number, by: 1 | -1): void {
     this.messages += by;
@@ -52,6 +74,21 @@ class Group {
 export class QueueTally {
   readonly #groups: Record<StatisticKey, Map<string, Group>> = { destination: new Map(), reason: new Map() };
   #counted: Place | "nothing" | "everything" = "nothing";
+
+  /** What `snapshot` gave, of a queue that has not changed since. */
+  static of(snapshot: TallySnapshot): QueueTally {
+    const tally = new QueueTally();
+    for (const by of STATISTIC_KEYS) for (const [key, group] of snapshot[by]) tally.#groups[by].set(key, new Group(group));
+    tally.#counted = "everything";
+    return tally;
+  }
+
+  /** Undefined: not all is counted yet. */
+  snapshot(): TallySnapshot | undefined {
+    if (this.#counted !== "everything") return undefined;
+    const groups = (by: StatisticKey) => [...this.#groups[by]].map(([key, group]) => [key, group.snapshot()] as const);
+    return { destination: groups("destination"), reason: groups("reason") };
+  }
 
   get counted(): Place | "nothing" | "everything" {
     return this.#counted;

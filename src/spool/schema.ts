@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { SNAPSHOT_TABLE } from "./tallySnapshot.ts";
 
 /**
  * The tables of the embedded spool.
@@ -8,6 +9,7 @@ import type { DatabaseSync } from "node:sqlite";
  *           earliest of their due times. Claims are not here: they live in memory and end with the process.
  * attempt   what happened to each recipient so far, as long as its message is in the queue.
  * tally     one row: how many messages were never tried, tried and waiting, held; kept in the transaction that changes it.
+ * snapshot  the queue by destination and reason as it was closed (tallySnapshot.ts).
  */
 /** "dane" as a number: tells our files from other SQLite files. */
 const APPLICATION_ID = 0x64616e65;
@@ -69,6 +71,7 @@ const UPGRADES: readonly string[] = [
   `CREATE INDEX message_accepted ON message(accepted_at, id);
    CREATE INDEX work_held ON work(destination, message) WHERE held <> 0;
    ALTER TABLE attempt ADD COLUMN address TEXT;`,
+  SNAPSHOT_TABLE,
 ];
 const SCHEMA_VERSION = UPGRADES.length;
 

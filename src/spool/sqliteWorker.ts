@@ -9,10 +9,11 @@ import { type AtPoint, loadPoints } from "./commitPoint.ts";
 import { FreshMessages } from "./freshMessages.ts";
 import { QueueActions } from "./queueActions.ts";
 import { type Applied, QueueTables } from "./queueTables.ts";
-import { QueueTally } from "./queueTally.ts";
+import type { QueueTally } from "./queueTally.ts";
 import { prepareDatabase } from "./schema.ts";
 import { failureOf, isLocked, isMissing } from "./storeFailure.ts";
 import type { Answer, Change, MessageRow, Opened, Operation, Question, WorkerSettings } from "./storeOperation.ts";
+import { keepTally, readTally } from "./tallySnapshot.ts";
 import { checkLog } from "./writeAheadLog.ts";
 
 /**
@@ -30,7 +31,7 @@ class Queue {
   readonly #fresh = new FreshMessages();
   readonly #claims: Claims;
   readonly #actions: QueueActions;
-  readonly #tally = new QueueTally();
+  readonly #tally: QueueTally;
   readonly #settings: WorkerSettings;
   readonly #at: AtPoint;
   readonly #checkpoint: Checkpoint;
@@ -43,6 +44,7 @@ class Queue {
     this.#settings = settings;
     this.#checkpoint = new Checkpoint(database, settings.database);
     this.#tables = new QueueTables(database);
+    this.#tally = readTally(database);
     this.#claims = new Claims(this.#tables, this.#fresh);
     this.#actions = new QueueActions(database, this.#tables, this.#claims, this.#tally);
   }
@@ -189,11 +191,12 @@ class Queue {
 
   #close(): Answer {
     try {
+      keepTally(this.#database, this.#tally);
       this.#at("before-checkpoint");
       this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       this.#at("after-checkpoint");
     } catch (error) {
-      // On a full disk the log stays beside the database, and the next start reads it: nothing is lost, so closing goes on.
+      // On a full disk nothing is kept of the tally, and the log stays beside the database, and the next start reads it: nothing is lost, so closing goes on.
       if (!(error instanceof Error)) throw error;
     }
     this.#database.close();
