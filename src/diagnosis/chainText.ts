@@ -1,4 +1,4 @@
-import { displayName } from "../dns/name.ts";
+import { displayName, ROOT } from "../dns/name.ts";
 import type { ChainLink } from "./chainLink.ts";
 import type { DenialFact } from "./denialFact.ts";
 import { wrapped } from "./lineWrap.ts";
@@ -36,7 +36,7 @@ export function chainLines(chain: readonly ChainLink[], now: number): readonly s
   ]);
 }
 
-function linkText({ ds, keys, keySignatures, status }: ChainLink, now: number): string {
+function linkText({ zone, ds, keys, keySignatures, status }: ChainLink, now: number): string {
   const vouchers = ds.map(
     (one) => `DS ${one.keyTag} ${algorithm(one.algorithm)}${one.key === "present" ? "" : " (no such key)"}`,
   );
@@ -45,7 +45,8 @@ function linkText({ ds, keys, keySignatures, status }: ChainLink, now: number): 
   const entries = (telling.length > 0 ? telling : keySignatures).map(
     (signature) => `key ${signature.keyTag} ${signatureText(signature, now)}`,
   );
-  if (ds.length === 0 && keys.length > 0 && status === "secure") return ["trust anchor", ...entries].join("; ");
+  if (ds.length === 0 && (zone === ROOT || (keys.length > 0 && status === "secure")))
+    return ["trust anchor", ...entries].join("; ");
   if (ds.length === 0 && keys.length === 0) return "no DS record in its parent zone, as that proves";
   if (ds.length === 0) return ["no DS in the parent zone", ...entries].join("; ");
   return [...vouchers, ...entries].join("; ");

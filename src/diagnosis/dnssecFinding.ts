@@ -114,14 +114,9 @@ function brokenTrouble(lookup: LookupObservation, zone: DomainName, context: Con
   }
   switch (code) {
     case "signature-expired":
-      return { class: "dnssec-expired", actor: dns, rfc: "RFC 4035 §5.3.1", remedy: expiredRemedy(name, context) };
+      return { class: "dnssec-expired", rfc: "RFC 4035 §5.3.1", ...expiredRemedy(zone, context) };
     case "signature-not-yet-valid":
-      return {
-        class: "dnssec-not-yet-valid",
-        actor: dns,
-        rfc: "RFC 4035 §5.3.1",
-        remedy: `set the clock of the signer of ${name} right and sign again; if all of DNSSEC seems too new, check this machine's clock`,
-      };
+      return { class: "dnssec-not-yet-valid", rfc: "RFC 4035 §5.3.1", ...notYetValidRemedy(zone, context) };
     case "key-unknown":
     case "key-missing":
     case "ds-mismatch":
@@ -143,11 +138,38 @@ function brokenTrouble(lookup: LookupObservation, zone: DomainName, context: Con
   return { class: "dnssec-bad-signature", actor: dns, rfc: "RFC 4035 §5.3.3", remedy };
 }
 
-function expiredRemedy(name: string, { moment }: Context): string {
+type Deed = Pick<Trouble, "actor" | "remedy">;
+
+function expiredRemedy(zone: DomainName, { moment }: Context): Deed {
+  const actor = "dns-operator";
+  const name = zoneText(zone);
   if (moment === "another")
-    return `nothing, if the signer of ${name} renews these signatures before then, as signers do by themselves`;
-  return `sign ${name} again, and repair whatever should have done so by itself; if all of DNSSEC seems expired, check this machine's clock`;
+    return {
+      actor,
+      remedy: `nothing, if the signer of ${name} renews these signatures before then, as signers do by themselves`,
+    };
+  if (zone === ROOT) return CLOCK;
+  const remedy = `sign ${name} again, and repair whatever should have done so by itself; if all of DNSSEC seems expired, check this machine's clock`;
+  return { actor, remedy };
 }
+
+function notYetValidRemedy(zone: DomainName, { moment }: Context): Deed {
+  const actor = "dns-operator";
+  if (moment === "another")
+    return {
+      actor: "you",
+      remedy: "nothing: what is published now was signed after the time that was asked for, and says nothing of it",
+    };
+  if (zone === ROOT) return CLOCK;
+  const remedy = `set the clock of the signer of ${zoneText(zone)} right and sign again; if all of DNSSEC seems too new, check this machine's clock`;
+  return { actor, remedy };
+}
+
+/** The root's own signatures are in order, as everybody would notice. */
+const CLOCK: Deed = {
+  actor: "you",
+  remedy: "set this machine's clock right; if it is, the resolver in use gives answers that are not those of today",
+};
 
 /** Signatures are missing everywhere, or the source says that it knows no DNSSEC. */
 function isStripped(code: ReasonCode, reasons: ReasonChain, { anySignature }: Context): boolean {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Tlsa } from "../../../src/dane/tlsa.ts";
 import { explanationJson } from "../../../src/diagnosis/explanationJson.ts";
+import { explanationText } from "../../../src/diagnosis/explanationText.ts";
 import type { Finding } from "../../../src/diagnosis/finding.ts";
 import { RR_TYPE } from "../../../src/dns/message.ts";
 import { chainPem, makeLeaf, tlsaFor } from "../../fake/certificates.ts";
@@ -133,6 +134,32 @@ describe("a strict policy of this relay's own: what keeps mail back is an error,
       assert.equal(errors[0]?.class, name);
       assert.match(`${errors[0]?.explanation} ${errors[0]?.remedy}`, says);
     });
+});
+
+describe("another time", () => {
+  const DAY = 86_400_000;
+
+  test("before anything was signed: nobody has to do anything", async () => {
+    const { explanation } = await explainIn({ ...withTlsa(GOOD), later: -3 * DAY });
+    const [finding] = explanation.findings;
+    assert.deepEqual([finding?.class, finding?.actor], ["dnssec-not-yet-valid", "you"]);
+    assert.match(finding?.remedy ?? "", /^nothing: /);
+    assert.match(
+      explanationText(explanation),
+      / {4}\. {2}bogus {5}trust anchor; key \d+ signed from 2025-12-31 on: not valid yet/,
+    );
+  });
+
+  test("the root's signatures are not of today: this machine's clock", async () => {
+    for (const [later, name] of [
+      [-3 * DAY, "dnssec-not-yet-valid"],
+      [60 * DAY, "dnssec-expired"],
+    ] as const) {
+      const [finding] = (await findingsOf({ ...withTlsa(GOOD), later, moment: "now" })).findings;
+      assert.deepEqual([finding?.class, finding?.actor], [name, "you"]);
+      assert.match(finding?.remedy ?? "", /^set this machine's clock right/);
+    }
+  });
 });
 
 describe("an internationalized local part", () => {

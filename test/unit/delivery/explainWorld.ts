@@ -44,6 +44,8 @@ export type World = {
   connecting?: "yes" | "no";
   /** Milliseconds after FAKE_NOW. */
   later?: number;
+  /** Default: another where `later` is given. */
+  moment?: "now" | "another";
   settings?: Partial<ExplainParts["settings"]>;
 };
 
@@ -202,7 +204,7 @@ function partsOf(world: World): ExplainParts {
       ),
     trustedRoots: () => new TrustedRoots(distinctCertificates([AUTHORITY.der], [])),
     clock,
-    moment: world.later === undefined ? "now" : "another",
+    moment: world.moment ?? (world.later === undefined ? "now" : "another"),
     random: { below: () => 0 },
     connecting: world.connecting ?? "yes",
     historyOf: () => world.history ?? [],
