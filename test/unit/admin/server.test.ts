@@ -116,6 +116,39 @@ test("bounds: a header too large is refused, a body ends the connection", async 
   );
 });
 
+/** Where a proxy and this server could differ in where a request ends, or whom it is for. */
+const AMBIGUOUS: readonly [what: string, request: string, answer: RegExp][] = [
+  ["two lengths", "POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nGET /", /^HTTP\/1\.1 400 /],
+  [
+    "chunks and a length",
+    "POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    /^HTTP\/1\.1 400 /,
+  ],
+  [
+    "another encoding behind chunks",
+    "POST /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked, x\r\n\r\n0\r\n\r\n",
+    /^HTTP\/1\.1 400 /,
+  ],
+  ["a blank before the colon", "GET /livez HTTP/1.1\r\nhost : x\r\n\r\n", /^HTTP\/1\.1 400 /],
+  ["a folded field", "GET /livez HTTP/1.1\r\nhost: x\r\na: b\r\n c\r\nconnection: close\r\n\r\n", /^HTTP\/1\.1 (?:400|200) /],
+  ["no host", "GET /livez HTTP/1.1\r\n\r\n", /^HTTP\/1\.1 400 /],
+  ["no HTTP", "EHLO client.example\r\n\r\n", /^HTTP\/1\.1 400 /],
+  ["a tunnel", "CONNECT 127.0.0.1:25 HTTP/1.1\r\nhost: x\r\n\r\n", /^$/],
+  [
+    "somebody else's address",
+    "GET http://evil.example/metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    /^HTTP\/1\.1 404 /,
+  ],
+  ["a path that climbs", "GET /x/../metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", /^HTTP\/1\.1 404 /],
+];
+for (const [what, request, answer] of AMBIGUOUS) {
+  test(`a request with ${what} gets ${answer.source}, and one answer at most`, async () => {
+    const received = await raw(request);
+    assert.match(received, answer);
+    assert.ok(received.split("HTTP/1.1 ").length <= 2, received);
+  });
+}
+
 test("close ends idle connections too; an address in use rejects", async () => {
   const other = await createAdmin({ listen: { address: ADDRESS, port: 0 }, metrics: () => metrics(), checks: () => checks() });
   const again = createAdmin({ listen: other.listening, metrics: () => metrics(), checks: () => checks() });
