@@ -34,7 +34,7 @@ function form(target: string): Html {
   return html`<form method="get" action="/explain"><div class="fields">
 <div><label for="domain">Domain, mail address or [address]</label><input id="domain" name="domain" value="${target}" size="36" autocomplete="off" autocapitalize="none" spellcheck="false" required></div>
 <div><button class="primary">Explain</button></div></div></form>
-<p class="quiet small">The relay looks everything up now and connects to the hosts as for a delivery, but sends no mail.</p>`;
+<p class="quiet small">The relay looks everything up now and connects to the hosts as for a delivery, but sends no mail: whether they take it is not asked.</p>`;
 }
 
 function notAllowed(visitor: Visitor): Html {
@@ -95,7 +95,9 @@ ${lines.length === 0 ? undefined : html`<pre tabindex="0" aria-label="to paste">
 function routeText({ destination, route }: Observation): Html {
   switch (route.kind) {
     case "literal":
-      return html`<p>${destination} is an address: DNS has no say in it, and so DANE neither.</p>`;
+      return destination.startsWith("[")
+        ? html`<p>${destination} is an address: DNS has no say in it, and so DANE neither.</p>`
+        : html`<p>delivery.routes leads to an address: DNS has no say in it, and so DANE neither.</p>`;
     case "unroutable":
       return html`<p>It leads to no host; what was found says why.</p>`;
     case "hosts": {

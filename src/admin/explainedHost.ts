@@ -38,9 +38,8 @@ function hostSection(host: HostObservation, at: number, known: string): Html {
     host.lookups.find(({ chain }) => chain.length > 0);
   const repeats = leading !== undefined && chainKey(leading.chain) === known;
   const drawn = leading === undefined || repeats ? undefined : chainPicture(leading.chain, displayName(leading.name), at);
-  const lookups = html`<div><h3>Look-ups</h3><ul>${host.lookups.map(
-    (lookup) => html`<li>${lookup.type} of ${displayName(lookup.name)}: ${lookupText(lookup)}</li>`,
-  )}</ul>${repeats ? html`<p class="quiet small">The chain of trust is the one above.</p>` : undefined}
+  const lines = host.lookups.map((lookup) => html`<li>${lookup.type} of ${displayName(lookup.name)}: ${lookupText(lookup)}</li>`);
+  const lookups = html`<div>${lines.length === 0 ? undefined : html`<h3>Look-ups</h3><ul>${lines}</ul>`}${repeats ? html`<p class="quiet small">The chain of trust is the one above.</p>` : undefined}
 ${host.kind === "reachable" ? html`<p><strong>Needs:</strong> ${demandText(host)}.</p>` : undefined}</div>`;
   return html`${drawn === undefined ? lookups : html`<div class="pair"><div>${drawn}</div>${lookups}</div>`}
 ${host.kind === "reachable" ? reachable(host, at) : html`<p>${host.kind === "absent" ? "It has no address to connect to." : "It is not used: its addresses cannot be known."}</p>`}`;

@@ -83,6 +83,14 @@ describe("an explanation as a page", () => {
     assert.match(markup, /&lt;script&gt;alert\(1\)/);
   });
 
+  test("a route to an address is not said to be an address", () => {
+    const { seen, ...rest } = hostileExplanation("a.example", 1);
+    const routeOf = (destination: string) =>
+      explanationContent({ ...rest, seen: { ...seen, destination, route: { kind: "literal" }, hosts: [] } }).markup;
+    assert.match(routeOf("a.example"), /<p>delivery\.routes leads to an address/);
+    assert.match(routeOf("[192.0.2.1]"), /<p>\[192\.0\.2\.1\] is an address/);
+  });
+
   test("it is bounded, however much the destination publishes", () => {
     const { markup } = explanationContent(hostileExplanation("x".repeat(1000), 60));
     assert.ok(markup.length < 2_500_000, `${markup.length} characters`);
