@@ -23,7 +23,7 @@ kill -KILL "$leash" 2>/dev/null
 exit "$status"
 `;
 
-const STARTUP_MILLISECONDS = 20_000;
+const STARTUP_MILLISECONDS = 90_000;
 const POLL_MILLISECONDS = 20;
 
 export type DaemonOptions = {
