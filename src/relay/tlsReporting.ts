@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { hostname as machineName } from "node:os";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
 import type { Clock, Random } from "../clock.ts";
@@ -68,9 +69,12 @@ export function openTlsReporting(parts: TlsReportingParts): TlsReporting {
 }
 
 /** Who reports; undefined: reporting is off. */
-export function reporterOf({ tlsrpt, hostname }: Config): Reporter | undefined {
+export function reporterOf(config: Config): Reporter | undefined {
+  const { tlsrpt, hostname } = config;
   if (tlsrpt.contact === undefined) return undefined;
-  return { organization: tlsrpt.organization ?? hostname, contact: tlsrpt.contact, hostname };
+  // Workers differ in their directories, replicas in their machines; the same after a restart, so that a report that is sent again is known.
+  const source = `${machineName()} ${fileOf(config)}`;
+  return { organization: tlsrpt.organization ?? hostname, contact: tlsrpt.contact, hostname, source };
 }
 
 export type Counted = { kind: "counted"; aggregates: readonly DomainAggregate[] } | { kind: "unreadable"; reason: string };

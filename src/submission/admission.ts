@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.ts";
+import { parseMailbox } from "../smtp/mailbox.ts";
 import { networkOf } from "./authenticationThrottle.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { type ClientCertificates, certificateStanding } from "./clientCertificate.ts";
@@ -139,8 +140,13 @@ export class Admission {
     return { reason: "rate-limited", code: 451, status: "4.7.1", text: `too many ${what} in a minute, try again later` };
   }
 
-  rewritten(sender: string): string {
-    return rewrittenSender(sender, this.#limits.senderRewrites ?? []);
+  /** The envelope sender that goes on; a refusal where it would be one that RFC 5321 §4.5.3.1.3 has no room for. */
+  rewritten(sender: string): { kind: "sender"; sender: string } | { kind: "refused"; rejection: Rejection } {
+    const rewritten = rewrittenSender(sender, this.#limits.senderRewrites ?? []);
+    if (rewritten === sender || rewritten === "" || !("kind" in parseMailbox(rewritten)))
+      return { kind: "sender", sender: rewritten };
+    const text = `the sender would be rewritten to an address that is too long: <${sender}>`;
+    return { kind: "refused", rejection: { reason: "bad-address", code: 553, status: "5.1.7", text } };
   }
 
   #current(user: User | undefined): User | undefined {

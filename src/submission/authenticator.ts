@@ -61,7 +61,7 @@ export class Authenticator {
     try {
       // While this one waited, others may have failed.
       if (this.#throttle.waitSeconds(attempt, this.#monotonic()) > 0) return { ...tryLater("too many failed attempts"), known };
-      const matches = await passwordMatches(password, user?.record ?? this.#recordOfNobody());
+      const matches = await passwordMatches(password, user?.record ?? this.#recordOfNobody(name));
       if (!matches || user === undefined) {
         this.#throttle.failed(attempt, this.#monotonic());
         return { ...invalidCredentials(), known };
@@ -103,8 +103,8 @@ export class Authenticator {
   }
 
   /** As costly as a real one, whose parameters it takes. */
-  #recordOfNobody(): PasswordRecord {
-    const { ln, r, p } = this.#directory.first()?.record ?? SCRYPT_PARAMETERS;
+  #recordOfNobody(name: string): PasswordRecord {
+    const { ln, r, p } = this.#directory.standIn(name)?.record ?? SCRYPT_PARAMETERS;
     return { ln, r, p, ...this.#nobody };
   }
 }

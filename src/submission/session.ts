@@ -90,7 +90,9 @@ export class SubmissionSession extends AuthenticatedSession {
       admission.senderRefusal(client, transaction.sender) ??
       (permission.kind === "allowed" ? admission.rateRefusal("messages", client) : undefined);
     if (refusal !== undefined) return refused(refusal);
-    this.#transaction = { ...transaction, sender: admission.rewritten(transaction.sender) };
+    const rewritten = admission.rewritten(transaction.sender);
+    if (rewritten.kind === "refused") return refused(rewritten.rejection);
+    this.#transaction = { ...transaction, sender: rewritten.sender };
     return { kind: "positive", code: 250, text: "2.1.0 sender ok" };
   }
 

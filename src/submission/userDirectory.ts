@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { fileIdentity, readUsersFile, type User, type Users } from "./usersFile.ts";
 
 /**
@@ -22,6 +23,7 @@ export class UserDirectory {
   readonly #options: UserDirectoryOptions;
   readonly #timer: NodeJS.Timeout;
   #users: Users;
+  #list: readonly User[];
   #identity: string;
   #lookedAt: number;
   #underWay: Promise<void> | undefined;
@@ -31,6 +33,7 @@ export class UserDirectory {
   constructor(options: UserDirectoryOptions) {
     this.#options = options;
     this.#users = options.users;
+    this.#list = [...options.users.values()];
     this.#identity = options.identity;
     this.#lookedAt = options.monotonic();
     this.#timer = setInterval(() => void this.check(), INTERVAL_MILLISECONDS);
@@ -55,9 +58,15 @@ export class UserDirectory {
     return this.#users.get(name);
   }
 
-  /** Any of them; undefined: there is none. */
-  first(): User | undefined {
-    return this.#users.values().next().value;
+  /**
+   * A user for a name that is none's: always the same one for the same name and file, also after a restart, and one of each as often as any
+   * other, so that what checking costs tells nothing where the users' hashes cost differently. Undefined: there are no users.
+   */
+  standIn(name: string): User | undefined {
+    const [first] = this.#list;
+    if (first === undefined) return undefined;
+    const place = createHmac("sha256", first.record.hash).update(name).digest().readUInt32BE() % this.#list.length;
+    return this.#list[place];
   }
 
   stop(): void {
@@ -78,6 +87,7 @@ export class UserDirectory {
     if (reading.identity === this.#identity) return;
     this.#identity = reading.identity;
     this.#users = reading.users;
+    this.#list = [...reading.users.values()];
     onRead(reading.users.size);
   }
 }

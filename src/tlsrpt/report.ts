@@ -43,7 +43,13 @@ export type PolicyAggregate = {
 export type DomainAggregate = { domain: string; day: number; policies: readonly PolicyAggregate[] };
 
 /** Who reports. `contact`: an address, whose domain is the submitter (RFC 8460 §5.3). `hostname`: tells several relays of one organization apart. */
-export type Reporter = { organization: string; contact: string; hostname: string };
+export type Reporter = {
+  organization: string;
+  contact: string;
+  hostname: string;
+  /** Tells several processes with one host name apart, each of which reports what it has seen itself. */
+  source?: string;
+};
 
 const DAY_MILLISECONDS = 86_400_000;
 /** Hex digits of a report id. */
@@ -71,11 +77,15 @@ export function submitterOf(reporter: Reporter): string {
 
 /**
  * The same for every attempt to deliver the same report, so that a receiver knows a duplicate (RFC 8460 §5.3), and another one for every
- * other day, domain and relay. Of the form id-left "@" id-right (RFC 5322 §3.6.4).
+ * other day, domain and process: several that count for themselves report each its part, and a receiver adds up what has different ids. Of the form id-left "@" id-right (RFC 5322 §3.6.4).
  */
 export function reportId(reporter: Reporter, domain: string, day: number): string {
-  const distinct = createHash("sha256").update(`${reporter.hostname}\n${domain}`).digest("hex").slice(0, ID_DIGITS);
-  return `${dayText(day)}.${distinct}@${submitterOf(reporter)}`;
+  return `${dayText(day)}.${distinct(reporter, domain)}@${submitterOf(reporter)}`;
+}
+
+function distinct({ hostname, source }: Reporter, domain: string): string {
+  const text = `${hostname}\n${domain}${source === undefined ? "" : `\n${source}`}`;
+  return createHash("sha256").update(text).digest("hex").slice(0, ID_DIGITS);
 }
 
 /** RFC 3339 §5.6, to the second. */
@@ -124,5 +134,7 @@ function failureDetails({ failure, ends, count }: PolicyAggregate["failures"][nu
 /** RFC 8460 §5.1: the name of the compressed file. Its timestamps are the report's date range in seconds. */
 export function reportFilename(reporter: Reporter, { domain, day }: Pick<DomainAggregate, "domain" | "day">): string {
   const begin = day / 1000;
-  return `${submitterOf(reporter)}!${domain}!${begin}!${endOfDay(day) / 1000 - 1}.json.gz`;
+  // RFC 8460 §5.1: the unique-id, where there may be several reports of one day and domain.
+  const unique = reporter.source === undefined ? "" : `!${distinct(reporter, domain)}`;
+  return `${submitterOf(reporter)}!${domain}!${begin}!${endOfDay(day) / 1000 - 1}${unique}.json.gz`;
 }

@@ -325,6 +325,16 @@ test("envelope senders are rewritten, the null reverse-path never", async () => 
   assert.deepEqual(senders, ["ops@example.org", "Joe@example.org", "joe@other.example", "joe@sub.in.example", ""]);
 });
 
+test("a sender whose rewritten address would have more than 254 octets is refused at MAIL", async () => {
+  const long = `${"d".repeat(60)}.${"e".repeat(60)}.${"f".repeat(60)}.example`;
+  await using server = await startSubmission(HOST, { senderRewrites: [{ from: "@in.example", to: `@${long}` }] });
+  const client = await server.open();
+  const fits = 254 - `@${long}`.length;
+  assert.ok(fits < 64);
+  assert.match(await client.command(`MAIL FROM:<${"x".repeat(fits + 1)}@in.example>`), /^553 5\.1\.7 .*too long/);
+  assert.match(await client.command(`MAIL FROM:<${"x".repeat(fits)}@in.example>`), /^250 /);
+});
+
 test("rates: messages and recipients of one client, who gets them back with time; connections of one client", async () => {
   let milliseconds = 0;
   const clock = { now: () => Date.now(), monotonic: () => milliseconds };

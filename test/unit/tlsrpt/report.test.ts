@@ -127,14 +127,20 @@ describe("the report (RFC 8460 §4.4)", () => {
       reportId(REPORTER, "b.example", DAY),
       reportId(REPORTER, "a.example", endOfDay(DAY)),
       reportId({ ...REPORTER, hostname: "relay2.company-x.example" }, "a.example", DAY),
+      reportId({ ...REPORTER, source: "pod-1 /state" }, "a.example", DAY),
+      reportId({ ...REPORTER, source: "pod-2 /state" }, "a.example", DAY),
     ];
-    assert.equal(new Set(ids).size, 4);
+    assert.equal(new Set(ids).size, ids.length);
     assert.equal(reportId(REPORTER, "a.example", DAY), ids[0]);
   });
 
   test("the file's name (§5.1)", () => {
     const name = reportFilename(REPORTER, { domain: "example.net", day: DAY });
     assert.equal(name, "company-x.example!example.net!1459468800!1459555199.json.gz");
+    // RFC 8460 §5.1: 1*(ALPHA / DIGIT)
+    const unique = reportFilename({ ...REPORTER, source: "pod-1 /state" }, APPENDIX_B);
+    assert.match(unique, /!\d+![0-9a-f]{16}\.json\.gz$/);
+    assert.notEqual(unique, reportFilename({ ...REPORTER, source: "pod-2 /state" }, APPENDIX_B));
   });
 });
 

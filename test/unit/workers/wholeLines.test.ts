@@ -21,6 +21,21 @@ for (const { pieces, written } of ROWS) {
   });
 }
 
+test("output without an end of line comes in pieces, and is not kept", () => {
+  const got: string[] = [];
+  const lines = new WholeLines((text) => got.push(text));
+  for (let piece = 0; piece < 40; piece += 1) lines.push(Buffer.alloc(65_536, "x"));
+  assert.deepEqual(
+    got.map((text) => [text.length, text.at(-1)]),
+    [
+      [1_048_577, "\n"],
+      [1_048_577, "\n"],
+    ],
+  );
+  lines.end();
+  assert.equal(got.at(-1)?.length, 8 * 65_536 + 1);
+});
+
 test("a character that is cut in two arrives whole", () => {
   const got: string[] = [];
   const lines = new WholeLines((text) => got.push(text));
