@@ -54,7 +54,7 @@ export function matchTrustAnchor(
 function isBarred(record: Tlsa, issued: Certificate, sent: readonly Certificate[]): boolean {
   return sent.some((certificate) => {
     if (!certificate.subject.equals(issued.issuer) || !isAssociated(record, certificate)) return false;
-    return "kind" in certificate.extensions || certificate.extensions.keyUsage?.includes("keyCertSign") === false;
+    return !("kind" in certificate.extensions) && certificate.extensions.keyUsage?.includes("keyCertSign") === false;
   });
 }
 
