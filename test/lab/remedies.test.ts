@@ -27,6 +27,7 @@ import type { Receiver } from "./world.ts";
 const ROWS = SCENARIOS.filter(({ domain }) => TROUBLES.some((trouble) => trouble.domain === domain));
 const PARALLEL = 6;
 const PATIENCE_SECONDS = 120;
+const LOOKUP_SECONDS = 30;
 const SPOOL = "remedies-spool";
 
 function shown({ class: name }: Trouble): string {
@@ -52,6 +53,7 @@ describe("what explain says to do, for every failure class", () => {
       admin: `${host}:9025`,
       spool: join(lab.directory, SPOOL),
       mode: way === "the root" ? "recursive" : "forward",
+      lookupSeconds: LOOKUP_SECONDS,
     } as const;
     const text = JSON.stringify(relayConfiguration(settings));
     const loaded = loadConfig({ environment: {}, readFile: () => ({ kind: "text", text }), hostname: hostname(), file: "lab" });
@@ -85,12 +87,17 @@ describe("what explain says to do, for every failure class", () => {
   };
 
   const startRelay = (name: string): Promise<RelayProcess> =>
-    startRelayProcess(lab, name, { mode: "recursive", spool: join(lab.directory, SPOOL) });
+    startRelayProcess(lab, name, {
+      mode: "recursive",
+      spool: join(lab.directory, SPOOL),
+      lookupSeconds: LOOKUP_SECONDS,
+      retryInitialSeconds: 2,
+    });
 
-  const deliveryTo = (recipient: string) =>
+  const deliveryTo = (recipient: string, outcome: "delivered" | "deferred") =>
     relay.event(
       `delivery to ${recipient}`,
-      (seen) => seen.event === "delivery" && seen.recipient === recipient,
+      (seen) => seen.event === "delivery" && seen.recipient === recipient && seen.outcome === outcome,
       PATIENCE_SECONDS,
     );
 
@@ -108,8 +115,8 @@ describe("what explain says to do, for every failure class", () => {
     try {
       const recipients = [`before@${RENEWED.domain}`, "before@sts-mx-mismatch.lab"];
       await relay.submit(recipients.map((recipient) => ({ sender: "", recipient, content: contentFor(recipient) })));
-      assert.equal((await deliveryTo(`before@${RENEWED.domain}`)).dane, "authenticated");
-      assert.equal((await deliveryTo("before@sts-mx-mismatch.lab")).outcome, "deferred");
+      assert.equal((await deliveryTo(`before@${RENEWED.domain}`, "delivered")).dane, "authenticated");
+      await deliveryTo("before@sts-mx-mismatch.lab", "deferred");
     } finally {
       await relay.stop();
     }
@@ -117,7 +124,9 @@ describe("what explain says to do, for every failure class", () => {
     await lab.reloadReceivers();
     await inParallel(async (trouble) => {
       const way = trouble.domain === STRIPPED ? "the stripping resolver" : "the root";
-      const findingIn = ({ findings }: Explanation) => findings.find((one) => one.class === trouble.class);
+      // On a machine that is busy with something else any look-up may take too long: then it is asked again.
+      const findingIn = ({ findings }: Explanation) =>
+        findings.find((one) => one.class === trouble.class && one.host === trouble.host);
       const explanation = await explainedAs(trouble.domain, way, (seen) => findingIn(seen) !== undefined);
       found.set(trouble, { explanation, finding: findingIn(explanation) });
     });
@@ -209,8 +218,8 @@ describe("what explain says to do, for every failure class", () => {
       assert.equal(explanation.verdict.dane, trouble.afterwards, text);
       assert.ok(!explanation.findings.some((finding) => finding.class === trouble.class), text);
       const recipient = `after@${trouble.domain}`;
-      const event = await deliveryTo(recipient);
-      assert.deepEqual({ outcome: event.outcome, dane: event.dane }, { outcome: "delivered", dane: trouble.afterwards });
+      const { dane } = await deliveryTo(recipient, "delivered");
+      assert.equal(dane, trouble.afterwards);
       const [held, ...more] = await heldFor(recipient, lab, true);
       assert.deepEqual([held?.channel, more], ["tls", []]);
     });
