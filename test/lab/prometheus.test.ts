@@ -128,7 +128,7 @@ describe("Prometheus and two relays in trouble", () => {
   /** Nobody listens where it asks: no look-up succeeds, nothing is validated, and mail waits. */
   async function startLonely(): Promise<void> {
     const settings = common("lonely", lab.block.address(14));
-    const expires = new Date(Date.now() + 300_000).toISOString().replace(/\.\d+Z$/, "Z");
+    const expires = new Date(Date.now() + 350_000).toISOString().replace(/\.\d+Z$/, "Z");
     const tlsPolicies = [{ domain: "old.example", level: "may", reason: "their renewal", expires }];
     const all = { ...settings, delivery: { ...settings.delivery, tlsPolicies } };
     await startRelay("lonely", all, [process.execPath, MAIN, "serve", "--config", place("lonely.yaml")]);
