@@ -31,7 +31,14 @@ const RUN_SECONDS = 300;
 /** The compiler's time, and that of the first tries of the dead. */
 const WARM_UP_MESSAGES = 2000;
 const SETTLING_MILLISECONDS = 20_000;
-const QUEUE_COMMANDS: readonly (readonly string[])[] = [["stats"], ["list", "--limit", "50"]];
+const QUEUE_COMMANDS: readonly (readonly string[])[] = [
+  ["stats"],
+  ["list", "--limit", "50"],
+  ["show", "FILL7"],
+  ["hold", "FILL7"],
+  ["release", "FILL7"],
+  ["retry", "FILL7"],
+];
 
 type Running = { daemon: Daemon; listen: Endpoint; startSeconds: number; configFile: string };
 
