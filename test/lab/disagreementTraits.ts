@@ -27,7 +27,7 @@ export function isAlike({ ours, unbound, delv, end, mutant }: Disagreement): boo
 }
 
 /** RFC 9276 §3.2, RFC 5155 §9.2: with more iterations than are computed, or opt-out. */
-function isLimitedNsec3({ type, rdata }: ResourceRecord): boolean {
+export function isLimitedNsec3({ type, rdata }: ResourceRecord): boolean {
   const nsec3 = type === RR_TYPE.NSEC3 ? decodeNsec3(rdata) : undefined;
   return (
     nsec3 !== undefined &&
@@ -90,6 +90,10 @@ export function hasMisplaced({ mutant: { message, spoiled } }: Disagreement): bo
     message.authority.some((one) => covers(one) === RR_TYPE.CNAME || covers(one) === RR_TYPE.DNAME) ||
     message.additional.some((one) => one.type === RR_TYPE.RRSIG || DENIALS.includes(one.type))
   );
+}
+
+export function hasDenials({ authority }: Message): boolean {
+  return authority.some(({ type }) => type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3);
 }
 
 /** How many RRsets of NSEC or NSEC3 records are in the authority section. */

@@ -5,11 +5,13 @@ import {
   DENIALS,
   denialSets,
   hasCnameBeside,
+  hasDenials,
   hasMisplaced,
   hasUnsignedAlias,
   isAliased,
   isAlike,
   isLaxer,
+  isLimitedNsec3,
   isNoChain,
   isOptOut,
   isRefusedByTwo,
@@ -67,7 +69,7 @@ const RULES: readonly Rule[] = [
   {
     kind: "refused by mistake",
     title: "an alias of an unsigned zone with denials beside it",
-    why: "The zone is proved to be unsigned, so its alias is insecure, not bogus (RFC 4035 §4.3); denials beside it would be about its target (RFC 6604 §3), which is asked for itself. Unbound wants them to prove something of the target, and fails.",
+    why: "The zone is proved to be unsigned, so its alias is insecure, not bogus, whoever signed it (RFC 4035 §4.3, §5.2); denials beside it would be about its target (RFC 6604 §3), which is asked for itself. Unbound wants them to prove something of the target, and fails.",
     matches: (one) =>
       isLaxer(one) &&
       one.ours.status === "insecure" &&
@@ -75,8 +77,19 @@ const RULES: readonly Rule[] = [
       one.delv?.status === "insecure" &&
       one.ours.records.includes(" CNAME ") &&
       isAliased(one.mutant.message) &&
-      hasUnsignedAlias(one.mutant.message, RR_TYPE.CNAME) &&
-      one.mutant.message.authority.some(({ type }) => type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3),
+      hasDenials(one.mutant.message),
+  },
+  {
+    kind: "refused by mistake",
+    title: "a wildcard's proof that another message took away",
+    why: "RFC 4035 §5.3.4: the message with what came out of a wildcard proves that it might, and here it does, for delv too. Unbound remembers NSEC and NSEC3 records by their names: the answer for the alias's target brings one of the same name and other parameters, and it judges the first message with that.",
+    matches: (one) =>
+      isLaxer(one) &&
+      one.ours.status === "secure" &&
+      sameOpinion(one.ours, one.truth) &&
+      one.delv?.status === "secure" &&
+      isAliased(one.mutant.message) &&
+      hasDenials(one.mutant.message),
   },
   {
     kind: "another message",
@@ -97,15 +110,15 @@ const RULES: readonly Rule[] = [
   {
     kind: "another message",
     title: "a denial among more of the zone's records than any denial has",
-    why: "RFC 5155 §8 needs three at most. Ours is what the zone says when it is asked; Unbound puts two together that do not belong together (RFC 4035 §5.4), and delv refuses or agrees with us.",
+    why: "RFC 5155 §8 needs three at most. Ours is what the zone says when it is asked; Unbound puts two together that do not belong together (RFC 4035 §5.4), and delv refuses or agrees with us. Or both go by one that asks for too many iterations (RFC 9276 §3.2), and that we need not.",
     matches: (one) =>
-      isAlike(one) &&
       one.ours.status === "secure" &&
-      one.ours.status === one.truth.status &&
-      one.truth.answer !== "records" &&
+      one.unbound.status !== "refused" &&
+      one.ours.answer !== "records" &&
       sameOpinion(one.ours, one.truth) &&
-      (one.delv?.status === "refused" || (one.delv !== undefined && sameOpinion(one.ours, one.delv))) &&
-      denialSets(one.mutant.message) > MOST_IN_A_DENIAL,
+      denialSets(one.mutant.message) > MOST_IN_A_DENIAL &&
+      ((isAlike(one) && (one.delv?.status === "refused" || (one.delv !== undefined && sameOpinion(one.ours, one.delv)))) ||
+        recordsOf(one.mutant.message).some(isLimitedNsec3)),
   },
   {
     kind: "another message",
