@@ -101,12 +101,22 @@ export function denialSets({ authority }: Message): number {
   return new Set(authority.filter(({ type }) => type === RR_TYPE.NSEC || type === RR_TYPE.NSEC3).map(({ name }) => name)).size;
 }
 
-/** Whether some NSEC record points to a name before its own, or some name has two NSEC or NSEC3 records. */
+/** Whether some NSEC record points to a name before its own, some name has two NSEC or NSEC3 records, or these are of two chains. */
 export function isNoChain(message: Message): boolean {
   const sets = setsOf(message).filter(({ records: [first] }) => first?.type === RR_TYPE.NSEC || first?.type === RR_TYPE.NSEC3);
-  return sets.some(
-    ({ records }) => new Set(records.map(({ rdata }) => rdata.toString("hex"))).size > 1 || records.some(pointsBackwards),
+  return (
+    new Set(message.authority.flatMap(chainOf)).size > 1 ||
+    sets.some(
+      ({ records }) => new Set(records.map(({ rdata }) => rdata.toString("hex"))).size > 1 || records.some(pointsBackwards),
+    )
   );
+}
+
+/** RFC 5155 §8.2: what all NSEC3 records of one proof have in common. */
+function chainOf({ type, rdata }: ResourceRecord): string[] {
+  const nsec3 = type === RR_TYPE.NSEC3 ? decodeNsec3(rdata) : undefined;
+  if (nsec3 === undefined || isMalformed(nsec3)) return [];
+  return [`${nsec3.hashAlgorithm} ${nsec3.iterations} ${nsec3.salt.toString("hex")}`];
 }
 
 function pointsBackwards({ name, type, rdata }: ResourceRecord): boolean {

@@ -208,7 +208,9 @@ const RULES: readonly Rule[] = [
     title: "a wildcard's proof that another message has whole",
     why: "RFC 4035 §5.3.4: the message with what came out of a wildcard proves that it might. Unbound remembers NSEC and NSEC3 records by their names, and the answer for the alias's target brings the same one, unspoiled.",
     matches: (one) =>
-      refusedFor(one, "wildcard-unproved") && isAliased(one.mutant.message) && sameOpinion(one.unbound, one.truth),
+      refusedFor(one, "wildcard-unproved") &&
+      isAliased(one.mutant.message) &&
+      (sameOpinion(one.unbound, one.truth) || one.delv?.status === "refused"),
   },
   {
     kind: "stricter",
@@ -240,8 +242,10 @@ const RULES: readonly Rule[] = [
   {
     kind: "stricter",
     title: "NSEC or NSEC3 records that make no chain",
-    why: "RFC 4034 §4, §4.1.1: there is one NSEC record at a name, and only the last one points backwards, to the apex; RFC 5155 §3 for NSEC3. Unbound and delv take the first of two, and any that points backwards for the last.",
-    matches: (one) => refusedFor(one, "denial-missing", "wildcard-unproved") && isNoChain(one.mutant.message),
+    why: "RFC 4034 §4, §4.1.1: there is one NSEC record at a name, only the last one points backwards, to the apex, and no name both exists and does not; RFC 5155 §3, §8.2: nor do NSEC3 records of two salts or iteration counts make one. Unbound and delv take what fits out of either.",
+    matches: (one) =>
+      refusedFor(one, "denial-missing", "wildcard-unproved") &&
+      (isNoChain(one.mutant.message) || saysWhy(one, /NSEC records disagree/)),
   },
   {
     kind: "stricter",
